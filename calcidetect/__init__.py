@@ -1,0 +1,1 @@
+"""Candidate soft-tissue calcification on plain radiographs, for a human reader. Not for diagnosis."""

@@ -1,0 +1,118 @@
+"""Every setting: its default, bounds, unit and meaning; read from TOML or ``key=value``; hashed.
+
+A setting is addressed as ``section.name``, e.g. ``detect.min_diameter_mm``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calcidetect.errors import ConfigError
+
+
+def _setting(default: Any, *, low: float, high: float, unit: str, help: str) -> Any:
+    return dataclasses.field(default=default, metadata={"low": low, "high": high, "unit": unit, "help": help})
+
+
+def _check(record: Any) -> None:
+    for item in dataclasses.fields(record):
+        value = getattr(record, item.name)
+        low, high = item.metadata["low"], item.metadata["high"]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise ConfigError(f"{item.name} must be a number from {low} to {high} {item.metadata['unit']}, got {value!r}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridSettings:
+    """Resolution of the work."""
+
+    working_mm: float = _setting(
+        0.4, low=0.1, high=2.0, unit="mm", help="pixel pitch of the working grid; finer films are reduced to it"
+    )
+    field_width_mm: float = _setting(
+        300.0, low=20.0, high=600.0, unit="mm", help="assumed longer side of the exposed field where spacing is unknown"
+    )
+
+    __post_init__ = _check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings of a scan.
+
+    Examples
+    --------
+    >>> Config().replace({"grid.working_mm": 0.5}).grid.working_mm
+    0.5
+    """
+
+    grid: GridSettings = GridSettings()
+
+    def replace(self, changes: Mapping[str, Any]) -> Config:
+        """Return a copy with ``{"section.name": value}`` changed.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown key, a value of the wrong type or out of bounds.
+        """
+        config = self
+        for key, value in changes.items():
+            section, _, name = key.partition(".")
+            if key not in self.flat():
+                raise ConfigError(f"There is no setting {key!r}; 'calcidetect settings' lists them all.")
+            old = getattr(getattr(config, section), name)
+            try:
+                value = type(old)(value)
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f"{key} must be a number, got {value!r}.") from error
+            part = dataclasses.replace(getattr(config, section), **{name: value})
+            config = dataclasses.replace(config, **{section: part})
+        return config
+
+    def flat(self) -> dict[str, Any]:
+        """Every setting as ``{"section.name": value}``."""
+        return {
+            f"{section.name}.{item.name}": getattr(getattr(self, section.name), item.name)
+            for section in dataclasses.fields(self)
+            for item in dataclasses.fields(getattr(self, section.name))
+        }
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that change with any setting."""
+        return hashlib.sha256(json.dumps(self.flat(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def load_config(path: Path | str) -> Config:
+    """Read settings from a TOML file of ``[section]`` tables.
+
+    Raises
+    ------
+    ConfigError
+        When the file is missing, is no TOML, or names an unknown or impossible setting.
+    """
+    try:
+        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} can't be read as TOML settings: {error}.") from error
+    strays = [name for name, table in tables.items() if not isinstance(table, dict)]
+    if strays:
+        raise ConfigError(f"{path}: {strays[0]!r} stands outside a section; write it below e.g. [detect].")
+    changes = {f"{section}.{name}": value for section, table in tables.items() for name, value in table.items()}
+    return Config().replace(changes)
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:
+    """Split ``section.name=value`` words, as given on the command line."""
+    pairs = [word.partition("=") for word in assignments]
+    if bad := [key for key, equals, _ in pairs if not equals]:
+        raise ConfigError(f"{bad[0]!r} is no setting; write section.name=value.")
+    return {key.strip(): value.strip() for key, _, value in pairs}
