@@ -44,6 +44,89 @@ class GridSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BoneSettings:
+    """Bone segmentation."""
+
+    pixel_mm: float = _setting(
+        0.8, low=0.3, high=2.0, unit="mm", help="pixel pitch on which bone probability is computed; the tables fit 0.8"
+    )
+    smoothing_mm: float = _setting(
+        0.6, low=0.0, high=5.0, unit="mm", help="Gaussian sigma that evens the bone probability out"
+    )
+    threshold: float = _setting(0.5, low=0.0, high=1.0, unit="", help="bone probability that counts as bone")
+    sure: float = _setting(0.8, low=0.0, high=1.0, unit="", help="bone probability that each bone must reach somewhere")
+    min_area_mm2: float = _setting(25.0, low=0.0, high=1e4, unit="mm2", help="smaller regions are no bone")
+    max_hole_mm2: float = _setting(15.0, low=0.0, high=1e4, unit="mm2", help="smaller holes in bone are filled")
+
+    __post_init__ = _check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundSettings:
+    """Soft-tissue level and noise."""
+
+    window_mm: float = _setting(
+        5.0, low=1.0, high=50.0, unit="mm", help="Gaussian sigma of the window that soft-tissue level is learnt from"
+    )
+    smoothing_mm: float = _setting(0.5, low=0.0, high=5.0, unit="mm", help="Gaussian sigma that takes grain away first")
+    bone_gap_mm: float = _setting(
+        0.8, low=0.0, high=10.0, unit="mm", help="soft tissue nearer to bone than this is not learnt from"
+    )
+
+    __post_init__ = _check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectSettings:
+    """The candidate generator."""
+
+    min_diameter_mm: float = _setting(1.2, low=0.5, high=20.0, unit="mm", help="smallest blob searched for")
+    max_diameter_mm: float = _setting(34.0, low=2.0, high=100.0, unit="mm", help="largest blob searched for")
+    min_snr: float = _setting(
+        1.0, low=0.0, high=20.0, unit="sigmas", help="least blob response over the usual response nearby"
+    )
+    scale_slack: float = _setting(
+        0.9, low=0.0, high=1.0, unit="", help="a blob is kept when its response reaches this share of the best scale's"
+    )
+    smoothing_mm: float = _setting(0.3, low=0.0, high=5.0, unit="mm", help="Gaussian sigma that takes grain away first")
+    max_per_scale: int = _setting(400, low=1, high=100_000, unit="", help="of each blob size the strongest are kept")
+
+    __post_init__ = _check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposureSettings:
+    """The exposed field, air and what is neither air nor body."""
+
+    min_share: float = _setting(0.01, low=0.0, high=1.0, unit="", help="least share of the film that is exposed body")
+    smoothing_mm: float = _setting(
+        0.3, low=0.0, high=5.0, unit="mm", help="Gaussian sigma that takes grain away before air is looked for"
+    )
+    air_window_mm: float = _setting(
+        5.0, low=1.0, high=100.0, unit="mm", help="Gaussian sigma of the window that the level of air is learnt from"
+    )
+    skin_sigmas: float = _setting(
+        4.0, low=1.0, high=20.0, unit="sigma", help="the skin line lies this far above the level of air"
+    )
+    min_skin_step: float = _setting(
+        0.012, low=0.0, high=0.2, unit="of the film's range", help="the skin line lies at least this far above air"
+    )
+    max_skin_step: float = _setting(
+        0.03, low=0.0, high=0.5, unit="of the film's range", help="the skin line lies at most this far above air"
+    )
+    min_gap_mm2: float = _setting(30.0, low=0.0, high=1e4, unit="mm2", help="smaller areas of air are taken for body")
+    max_letter_mm: float = _setting(
+        15.0, low=1.0, high=100.0, unit="mm", help="longest side of a letter beside the body; longer ones are plates"
+    )
+    min_metal_mm2: float = _setting(4.0, low=0.0, high=1e3, unit="mm2", help="smaller hard structures stay body")
+    min_hardness: float = _setting(
+        0.23, low=0.05, high=0.5, unit="of the film's range per pixel", help="least slope around metal and strokes"
+    )
+
+    __post_init__ = _check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All settings of a scan.
 
@@ -54,6 +137,10 @@ class Config:
     """
 
     grid: GridSettings = GridSettings()
+    exposure: ExposureSettings = ExposureSettings()
+    bone: BoneSettings = BoneSettings()
+    background: BackgroundSettings = BackgroundSettings()
+    detect: DetectSettings = DetectSettings()
 
     def replace(self, changes: Mapping[str, Any]) -> Config:
         """Return a copy with ``{"section.name": value}`` changed.

@@ -1,0 +1,65 @@
+import dataclasses
+
+import pytest
+
+from calcidetect.config import Config, load_config, parse_assignments
+from calcidetect.errors import ConfigError
+
+
+def test_every_setting_has_default_within_bounds_unit_and_help():
+    for section in dataclasses.fields(Config):
+        for item in dataclasses.fields(getattr(Config(), section.name)):
+            assert item.metadata["low"] <= item.default <= item.metadata["high"], item.name
+            assert item.metadata["help"]
+            assert "unit" in item.metadata
+
+
+def test_replacing_leaves_the_original_alone():
+    changed = Config().replace({"detect.min_diameter_mm": "2.5"})
+    assert changed.detect.min_diameter_mm == 2.5
+    assert Config().detect.min_diameter_mm != 2.5
+
+
+def test_the_hash_changes_with_any_setting():
+    assert Config().hash == Config().hash
+    assert Config().hash != Config().replace({"bone.threshold": 0.4}).hash
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bone.nonsense": 1}, "no setting 'bone.nonsense'"),
+        ({"nonsense": 1}, "no setting 'nonsense'"),
+        ({"bone.threshold": "high"}, "must be a number"),
+        ({"bone.threshold": 7}, "from 0.0 to 1.0"),
+        ({"bone.threshold": float("nan")}, "from 0.0 to 1.0"),
+    ],
+)
+def test_impossible_settings_say_what_is_possible(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        Config().replace(changes)
+
+
+def test_settings_come_from_toml(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[bone]\nthreshold = 0.4\n")
+    assert load_config(path).bone.threshold == 0.4
+
+
+@pytest.mark.parametrize("text", ["not toml", "threshold = 1", "[bone]\nthreshold = 9", "[bone.threshold]\nx = 1"])
+def test_bad_toml_is_refused_in_words(tmp_path, text):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        load_config(path)
+
+
+def test_a_missing_settings_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"absent\.toml"):
+        load_config(tmp_path / "absent.toml")
+
+
+def test_assignments_are_split_at_the_first_equals_sign():
+    assert parse_assignments(["a.b=1", " c.d = 2=3 "]) == {"a.b": "1", "c.d": "2=3"}
+    with pytest.raises(ConfigError, match="write section"):
+        parse_assignments(["a.b"])

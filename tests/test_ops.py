@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from calcidetect import ops
+
+
+def test_wide_smoothing_on_a_reduced_copy_is_near_the_exact_one():
+    image = np.random.default_rng(0).random((200, 300)).astype(np.float32)
+    image = ops.gaussian(image, 2)
+    assert np.abs(ops.smooth(image, 20) - ops.gaussian(image, 20)).max() < 0.01 * np.ptp(image)
+
+
+def test_masked_mean_ignores_what_is_outside_the_mask():
+    image = np.full((40, 40), 5, np.float32)
+    image[:, 20:] = 1000
+    mask = np.zeros((40, 40), bool)
+    mask[:, :20] = True
+    assert ops.masked_gaussian(image, mask, 3)[20, 19] == pytest.approx(5)
+
+
+def test_distance_to_nothing_is_the_diagonal():
+    assert (ops.distance(np.zeros((3, 4), bool)) == 5).all()
+
+
+def test_distance_is_zero_inside_and_euclidean_outside():
+    mask = np.zeros((9, 9), bool)
+    mask[0, 0] = True
+    assert ops.distance(mask)[0, 0] == 0
+    assert ops.distance(mask)[3, 4] == pytest.approx(5)
+
+
+def test_hessian_of_a_parabola():
+    # f = r^2 - 2 c^2 has second derivatives 2 and -4; times sigma squared = 9
+    rows, cols = np.mgrid[:21, :21].astype(np.float32)
+    high, low = ops.hessian_eigenvalues(rows**2 - 2 * cols**2, sigma=3)
+    assert high[10, 10] == pytest.approx(18)
+    assert low[10, 10] == pytest.approx(-36)
+
+
+def test_gradient_of_a_ramp():
+    rows, cols = np.mgrid[:11, :11].astype(np.float32)
+    down, across = ops.gradient(3 * rows - cols)
+    assert down[5, 5] == pytest.approx(3)
+    assert across[5, 5] == pytest.approx(-1)
+
+
+def test_coherence_is_one_on_a_ramp_and_low_in_noise():
+    rows, _ = np.mgrid[:60, :60].astype(np.float32)
+    assert ops.coherence(*ops.gradient(rows), 4)[30, 30] == pytest.approx(1, abs=1e-3)
+    noise = np.random.default_rng(1).random((60, 60)).astype(np.float32)
+    assert ops.coherence(*ops.gradient(noise), 4)[30, 30] < 0.5
+
+
+def test_small_holes_are_filled_and_large_ones_and_bays_are_not():
+    mask = np.ones((30, 30), bool)
+    mask[5:7, 5:7] = False
+    mask[15:25, 15:25] = False
+    mask[0:2, 28:30] = False
+    filled = ops.fill_holes(mask, 10)
+    assert filled[5:7, 5:7].all()
+    assert not filled[15:25, 15:25].any()
+    assert not filled[0:2, 28:30].any()
+
+
+def test_growth_stops_at_half_height_and_at_reach():
+    image = np.zeros((41, 41), np.float32)
+    image[15:26, 15:26] = 1.0
+    image[20, 26:41] = 0.9  # a ridge that leads away
+    rows, cols = ops.grow_to_half_height(image, (20, 20), radius=6, reach=9)
+    grown = np.zeros(image.shape, bool)
+    grown[rows, cols] = True
+    assert grown[15:26, 15:26].all()
+    assert not grown[:, 30:].any()
+    assert not grown[:14].any()
+
+
+def test_growth_always_holds_its_seed():
+    image = np.zeros((9, 9), np.float32)
+    rows, cols = ops.grow_to_half_height(image, (0, 8), radius=2, reach=3)
+    assert (0, 8) in set(zip(rows.tolist(), cols.tolist(), strict=True))
+
+
+def test_compact_labels_keep_their_order():
+    assert ops.compact(np.array([[0, 7], [3, 7]], np.int32)).tolist() == [[0, 2], [1, 2]]
+
+
+def test_rim_of_a_square_leaves_its_inside():
+    labels = np.zeros((7, 7), np.int32)
+    labels[1:6, 1:6] = 1
+    rim = ops.rim(labels)
+    assert rim.sum() == 16
+    assert not rim[2:5, 2:5].any()
+
+
+def test_sampling_takes_more_points_than_opencv_does_at_once():
+    image = np.arange(12, dtype=np.float32).reshape(3, 4)
+    rows = np.full((70_000, 1), 1.0, np.float32)
+    cols = np.full((70_000, 1), 2.5, np.float32)
+    assert np.allclose(ops.sample(image, rows, cols), 6.5)
+    assert ops.sample(image, rows[:0], cols[:0]).shape == (0, 1)
+
+
+def test_contour_is_in_pixel_centres():
+    mask = np.zeros((6, 8), bool)
+    mask[2:4, 3:6] = True
+    outline = ops.contour(mask)
+    assert outline.min(axis=0).tolist() == [2, 3]
+    assert outline.max(axis=0).tolist() == [3, 5]
+
+
+def test_pairs_are_found_both_ways():
+    first, second = ops.pairs_within(np.array([[0.0, 0], [0, 3], [50, 0]]), 5)
+    assert sorted(zip(first.tolist(), second.tolist(), strict=True)) == [(0, 1), (1, 0)]
