@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from calcidetect.trees import CHUNK, BoostedTables, load_tables, log_odds, probability
+
+
+def tables():
+    """Two questions on two features: +1 where both hold, -1 where none, 0.5 where the first alone."""
+    return BoostedTables(
+        names=("a", "b"),
+        feature=np.array([[0, 1]]),
+        threshold=np.array([[0.0, 10.0]], np.float32),
+        leaf=np.array([[-1.0, 0.5, 0.25, 1.0]], np.float32),
+        bias=2.0,
+    )
+
+
+def test_each_answer_has_its_leaf():
+    a = np.array([-1, 1, -1, 1], np.float32)
+    b = np.array([0, 0, 20, 20], np.float32)
+    assert log_odds(tables(), [a, b]).tolist() == [1.0, 2.5, 2.25, 3.0]
+
+
+def test_a_value_on_the_threshold_answers_no():
+    zero = np.zeros(1, np.float32)
+    assert log_odds(tables(), [zero, zero]).tolist() == [1.0]
+
+
+def test_chunks_do_not_change_the_result():
+    rng = np.random.default_rng(0)
+    planes = [rng.normal(size=CHUNK + 7).astype(np.float32), rng.normal(10, 1, CHUNK + 7).astype(np.float32)]
+    whole = log_odds(tables(), planes)
+    assert whole[-7:].tolist() == log_odds(tables(), [plane[-7:] for plane in planes]).tolist()
+
+
+def test_a_missing_feature_is_refused():
+    with pytest.raises(ValueError, match="expected 2 features, got 1"):
+        log_odds(tables(), [np.zeros(3, np.float32)])
+
+
+def test_probability_of_even_odds_is_one_half():
+    assert probability(np.zeros(1, np.float32))[0] == 0.5
+    assert probability(np.array([-1e9, 1e9], np.float32)).tolist() == pytest.approx([0, 1], abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["bone", "score"])
+def test_shipped_tables_are_complete(name):
+    shipped = load_tables(name)
+    assert len(set(shipped.names)) == len(shipped.names)
+    assert np.isfinite(shipped.leaf).all()
+    assert shipped.feature.min() >= 0
