@@ -1,0 +1,168 @@
+"""The order of the steps: file, field, bone, background, candidates, score, report."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import time
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from calcidetect import background, bone, detect, exposure, measure, ops, readers, regions, score
+from calcidetect.arrays import LabelImage
+from calcidetect.config import Config
+from calcidetect.types import Candidate, Field, Grid, Radiograph, Report, Scan
+
+WIDTH_TOLERANCE = 0.05
+"""A nominal pitch this near to the assumed one is not worth a second reduction."""
+
+
+def scan(
+    film: Radiograph | Path | str,
+    *,
+    config: Config = Config(),
+    region: str = "auto",
+    spacing_mm: float | None = None,
+    min_score: float | None = None,
+) -> Scan:
+    """Scan one film for candidate soft-tissue calcification.
+
+    Parameters
+    ----------
+    film
+        A film as read by `load`, or the path of one.
+    config
+        Settings.
+    region
+        A name of `regions.names`, or ``auto``: by the header.
+    spacing_mm
+        Pixel spacing, used only where the file has none. Ignored for a film already read.
+    min_score
+        Least score of a candidate in the report; None for the shipped operating point, 0 for every candidate.
+
+    Returns
+    -------
+    Scan
+
+    Raises
+    ------
+    ReadError
+        When the file is no film that can be read.
+    FieldError
+        When no exposed field is found on it.
+    """
+    started = time.perf_counter()
+    radiograph = film if isinstance(film, Radiograph) else readers.load(film, spacing_mm=spacing_mm)
+    place = regions.recognise(radiograph.source) if region == "auto" else regions.get(region)
+    working, field = find_field(radiograph, config, field_width_mm=place.field_width_mm)
+    anatomy = bone.segment_bone(working, field, config.bone)
+    tissue = background.estimate_background(working, anatomy, config.background)
+    labels = detect.find_candidates(working, anatomy, tissue, config.detect)
+    features = measure.candidate_features(working, field, anatomy, tissue, labels)
+    measured = measure.measure(working, labels, features)
+    least = score.OPERATING_POINT if min_score is None else min_score
+    kept, labels = _keep(measured, score.scores(features), labels, least)
+    report = Report(
+        source=radiograph.source,
+        grid=radiograph.grid,
+        region=place.name,
+        laterality=radiograph.source.laterality,
+        candidates=kept,
+        min_score=least,
+        burden_mm2=_burden(kept, radiograph.grid),
+        bone_step=anatomy.bone_step,
+        bone_confidence=anatomy.confidence,
+        flags=tuple(dict.fromkeys(radiograph.flags + field.flags + ("no_bone",) * (not anatomy.bone.any()))),
+        settings=config.flat(),
+        settings_hash=config.hash,
+        volatile=_provenance() | {"seconds": round(time.perf_counter() - started, 3)},
+    )
+    return Scan(
+        radiograph=radiograph,
+        working=working,
+        field=field,
+        anatomy=anatomy,
+        background=tissue,
+        labels=labels,
+        report=report,
+    )
+
+
+def find_field(radiograph: Radiograph, config: Config, *, field_width_mm: float) -> tuple[Radiograph, Field]:
+    """Bring a film to the working grid and find its exposed field.
+
+    Where the file has no spacing, the nominal pitch follows from the field's longer side, taken as `field_width_mm`;
+    the field is then found once more at that pitch.
+    """
+    if radiograph.grid.spacing_mm is None:
+        radiograph = _with_nominal(radiograph, field_width_mm / max(radiograph.grid.shape))
+    working = to_working_grid(radiograph, config.grid.working_mm)
+    field = exposure.find_field(working, config.exposure)
+    if radiograph.grid.spacing_mm is not None:
+        return working, field
+    side_px = _longer_side(field) * working.grid.step[0]
+    nominal_mm = field_width_mm / side_px
+    if abs(nominal_mm / radiograph.grid.nominal_mm - 1) < WIDTH_TOLERANCE:
+        return working, field
+    working = to_working_grid(_with_nominal(radiograph, nominal_mm), config.grid.working_mm)
+    return working, exposure.find_field(working, config.exposure)
+
+
+def to_working_grid(radiograph: Radiograph, pixel_mm: float) -> Radiograph:
+    """Resample a film to square pixels of nominally `pixel_mm`, by area averages or, for coarser films, linearly."""
+    grid = radiograph.grid
+    factor = grid.nominal_mm / pixel_mm
+    shape = (max(1, round(grid.shape[0] * factor)), max(1, round(grid.shape[1] * factor)))
+    step = grid.shape[0] / shape[0]
+    reduced = Grid(
+        shape=shape,
+        source_shape=grid.source_shape,
+        spacing_mm=None if grid.spacing_mm is None else grid.spacing_mm * step,
+        spacing_source=grid.spacing_source,
+        nominal_mm=grid.nominal_mm * step,
+    )
+    pixels = ops.resize_area(radiograph.pixels, shape)
+    return dataclasses.replace(
+        radiograph, pixels=pixels, valid=ops.resize_mask(radiograph.valid, shape, share=0.99), grid=reduced
+    )
+
+
+def _with_nominal(radiograph: Radiograph, nominal_mm: float) -> Radiograph:
+    return dataclasses.replace(radiograph, grid=dataclasses.replace(radiograph.grid, nominal_mm=nominal_mm))
+
+
+def _longer_side(field: Field) -> int:
+    rows, cols = np.flatnonzero(field.mask.any(axis=1)), np.flatnonzero(field.mask.any(axis=0))
+    return int(max(np.ptp(rows), np.ptp(cols))) + 1
+
+
+def _keep(
+    measured: tuple[Candidate, ...], chances: np.ndarray, labels: LabelImage, least: float
+) -> tuple[tuple[Candidate, ...], LabelImage]:
+    """Candidates at or above `least`, numbered by falling score, and their label image."""
+    ranked = score.rank(measured, chances)
+    kept = tuple(candidate for candidate in ranked if candidate.score >= least)
+    new_number = np.zeros(len(measured) + 1, np.int32)
+    order = np.argsort(-chances, kind="stable")
+    new_number[order[: len(kept)] + 1] = np.arange(1, len(kept) + 1)
+    return kept, new_number[labels]
+
+
+def _burden(candidates: tuple[Candidate, ...], grid: Grid) -> float | None:
+    if grid.spacing_mm is None:
+        return None
+    return sum((c.area_mm2 or 0.0) for c in candidates if c.label == "calcification")
+
+
+def _provenance() -> dict[str, str]:
+    packages = ("calcidetect", "numpy", "opencv-python-headless", "scipy", "pydicom")
+    return {"python": platform.python_version()} | {name: _version(name) for name in packages}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
