@@ -1,0 +1,107 @@
+"""Films with annotations, and the variations of gain, latitude, sharpness and scale that fits and tests put them through.
+
+The annotation format is a JSON list of records with ``film``, ``region``, ``mm_px``, polygons ``soft``, points
+``bone_points`` and ``soft_points``, pairs ``step_pairs`` and boxes ``real`` and ``ignore``; all [x, y] in the film's matrix.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+from skimage.draw import polygon2mask
+
+from calcidetect import exposure, ops, pipeline, readers
+from calcidetect.config import Config
+from calcidetect.types import Field, Radiograph
+
+FOLDS = 5
+STEP_SIGMA_MM = 0.5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AnnotatedFilm:
+    """One record of the annotation file; points are (n, 2) arrays of [x, y]."""
+
+    name: str
+    path: Path
+    region: str
+    mm_px: float
+    soft: list
+    bone_points: np.ndarray
+    soft_points: np.ndarray
+    step_pairs: np.ndarray
+    real: list
+    ignore: list
+
+
+def read_annotations(films: Path, annotations: Path) -> list[AnnotatedFilm]:
+    """Every annotated film that lies in the folder, in the order of the file."""
+    return [
+        AnnotatedFilm(
+            name=item["film"],
+            path=films / item["film"],
+            region=item["region"],
+            mm_px=item["mm_px"],
+            soft=item["soft"],
+            bone_points=np.array(item["bone_points"]).reshape(-1, 2),
+            soft_points=np.array(item["soft_points"]).reshape(-1, 2),
+            step_pairs=np.array(item["step_pairs"]).reshape(-1, 2, 2),
+            real=[entry["box"] for entry in item["real"]],
+            ignore=[entry["box"] for entry in item["ignore"]],
+        )
+        for item in json.loads(annotations.read_text())
+        if (films / item["film"]).exists()
+    ]
+
+
+def load_film(film: AnnotatedFilm) -> Radiograph:
+    """The film at its annotated pitch, which for most is an estimate from anatomy."""
+    radiograph = readers.load(film.path)
+    return with_pitch(radiograph, film.mm_px)
+
+
+def with_pitch(radiograph: Radiograph, mm: float) -> Radiograph:
+    grid = dataclasses.replace(radiograph.grid, spacing_mm=mm, spacing_source="given", nominal_mm=mm)
+    return dataclasses.replace(radiograph, grid=grid)
+
+
+def with_pixels(radiograph: Radiograph, pixels: np.ndarray) -> Radiograph:
+    return dataclasses.replace(radiograph, pixels=pixels.astype(np.float32))
+
+
+def soft_mask(film: AnnotatedFilm, shape: tuple[int, int]) -> np.ndarray:
+    """bool (rows, cols): soft tissue sure to be free of bone, text and metal."""
+    mask = np.zeros(shape, bool)
+    for outline in film.soft:
+        mask |= polygon2mask(shape, np.array(outline)[:, ::-1])
+    return mask
+
+
+def annotated_step(film: AnnotatedFilm, pixels: np.ndarray) -> float:
+    """The film's bone step by its annotated pairs of bone and soft tissue beside it."""
+    even = ops.gaussian(pixels, max(0.5, STEP_SIGMA_MM / film.mm_px))
+    bone, soft = (even[film.step_pairs[:, side, 1], film.step_pairs[:, side, 0]] for side in (0, 1))
+    return float(np.median(bone - soft))
+
+
+def vary(radiograph: Radiograph, rng: np.random.Generator) -> Radiograph:
+    """The film as another system might show it: gamma 0.7 to 1.4, sharpening or smoothing, noise, pitch off by 20 %."""
+    low, high = np.percentile(radiograph.pixels, [0.2, 99.8])
+    pixels = np.clip((radiograph.pixels - low) / max(high - low, 1e-6), -0.2, 1.3)
+    pixels = np.sign(pixels) * np.abs(pixels) ** np.exp(rng.uniform(-0.35, 0.35))
+    if rng.random() < 0.3:
+        sharpness, sigma = 0.6 * rng.uniform(-0.5, 1), rng.uniform(2, 12)
+        pixels = pixels + sharpness * (pixels - cv2.GaussianBlur(pixels, (0, 0), sigma))
+    if rng.random() < 0.3:
+        pixels = pixels + rng.normal(0, rng.uniform(0.002, 0.015), pixels.shape)
+    pitch = radiograph.grid.nominal_mm * np.exp(rng.normal(0, 0.2))
+    return with_pitch(with_pixels(radiograph, pixels), pitch)
+
+
+def working_film(radiograph: Radiograph, config: Config) -> tuple[Radiograph, Field]:
+    working = pipeline.to_working_grid(radiograph, config.grid.working_mm)
+    return working, exposure.find_field(working, config.exposure)
