@@ -1,7 +1,8 @@
-"""Films with annotations, and the variations of gain, latitude, sharpness and scale that fits and tests put them through.
+"""Films with annotations, and the variations of gain, latitude, sharpness and scale that fits put them through.
 
 The annotation format is a JSON list of records with ``film``, ``region``, ``mm_px``, polygons ``soft``, points
-``bone_points`` and ``soft_points``, pairs ``step_pairs`` and boxes ``real`` and ``ignore``; all [x, y] in the film's matrix.
+``bone_points`` and ``soft_points``, pairs ``step_pairs`` and boxes ``real`` and ``ignore``; all [x, y] in the film's
+own matrix.
 """
 
 from __future__ import annotations

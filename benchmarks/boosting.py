@@ -1,4 +1,4 @@
-"""Fit boosted decision tables with CatBoost (development only) and write them as the JSON that `calcidetect.trees` reads."""
+"""Fit boosted decision tables with CatBoost and write them as the JSON that `calcidetect.trees` reads."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def fit(features: np.ndarray, truth: np.ndarray, weight: np.ndarray, *, rounds: 
     return model.fit(features, truth, sample_weight=weight)
 
 
-def tables_json(model: CatBoostClassifier, names: list[str]) -> str:
-    """The model as JSON; features that no table asks of are left out."""
+def tables_json(model: CatBoostClassifier, names: list[str], slope: float = 1.0, offset: float = 0.0) -> str:
+    """The model as JSON, its log-odds times `slope` plus `offset`; features that no table asks of are left out."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.json"
         model.save_model(str(path), format="json")
@@ -49,8 +49,8 @@ def tables_json(model: CatBoostClassifier, names: list[str]) -> str:
             "names": [names[index] for index in used],
             "feature": [table[0] for table in tables],
             "threshold": [table[1] for table in tables],
-            "leaf": [table[2] for table in tables],
-            "bias": float(np.ravel(bias)[0]),
+            "leaf": [[round(slope * value, 5) for value in table[2]] for table in tables],
+            "bias": slope * float(np.ravel(bias)[0]) + offset,
         },
         separators=(",", ":"),
     )
@@ -59,6 +59,6 @@ def tables_json(model: CatBoostClassifier, names: list[str]) -> str:
 def _padded(tree: dict, depth: int, used: list[int]) -> tuple[list[int], list[float], list[float]]:
     features = [used.index(split["float_feature_index"]) for split in tree["splits"]]
     thresholds = [float(f"{np.float32(split['border']):.9g}") for split in tree["splits"]]
-    leaves = [round(value, 5) for value in tree["leaf_values"]]
+    leaves = tree["leaf_values"]
     missing = depth - len(features)
     return features + [0] * missing, thresholds + [NEVER] * missing, leaves * 2**missing

@@ -2,9 +2,9 @@
 
     python benchmarks/fit_bone.py FILMS --annotations annotations.json --masks MASKS --out FOLDER
 
-MASKS holds PNGs named after the films: 0 unknown, 1 surely no bone, 2 surely bone. Films without one give their labelled
-points alone. Writes ``bone.json`` (all films) and ``bone_0.json`` … (each without every fifth film, for honest figures and
-for fitting the scorer), prints the point accuracy of films left out.
+MASKS holds PNGs named after the films: 0 unknown, 1 surely no bone, 2 surely bone. Films without one give their
+labelled points alone. Writes ``bone.json`` (all films) and ``bone_0.json`` … (each without every fifth film, for honest
+figures and for fitting the scorer), prints the point accuracy of films left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from calcidetect.types import Radiograph
 VARIATIONS = 3
 PER_CLASS = 1500
 MASK_WEIGHT = 60.0
-"""Weight of all mask samples of one class and film, against 1 for each labelled point (about 13 of each class a film)."""
+"""Weight of all mask samples of one class and film, against 1 for each of its 13 or so labelled points."""
 
 NEAR_BONE_MM = 8.0
 ROUNDS, DEPTH = 150, 6
@@ -46,7 +46,9 @@ def film_samples(film: AnnotatedFilm, radiograph: Radiograph, mask_path: Path, r
     samples = []
     for points, truth in ((film.bone_points, 1), (film.soft_points, 0)):
         rows, cols = points_on(working.grid, points, body.shape)
-        samples.append((stack[:, rows, cols].T, np.full(len(rows), truth), np.ones(len(rows)), np.ones(len(rows), bool)))
+        samples.append(
+            (stack[:, rows, cols].T, np.full(len(rows), truth), np.ones(len(rows)), np.ones(len(rows), bool))
+        )
     if mask_path.exists():
         samples += mask_samples(stack, body, cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE), rng)
     return [np.concatenate(column) for column in zip(*samples, strict=True)], list(planes)

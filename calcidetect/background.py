@@ -52,7 +52,7 @@ def estimate_background(radiograph: Radiograph, anatomy: Anatomy, settings: Back
 
 
 def _level(signal: FloatImage, soft: Mask, sigma: float) -> tuple[FloatImage, Mask]:
-    """Mean of `signal` over soft tissue nearby; over a wider window where there is too little; and where either holds."""
+    """Mean of `signal` over soft tissue nearby, or farther where there is too little; and where that holds."""
     weight = soft.astype(np.float32)
     near, wide = ops.smooth(weight, sigma), ops.smooth(weight, WIDER * sigma)
     far_mean = ops.smooth(signal * weight, WIDER * sigma) / np.maximum(wide, 1e-6)

@@ -56,9 +56,7 @@ def segment_bone(
     )
 
 
-def bone_probability(
-    radiograph: Radiograph, field: Field, *, pixel_mm: float, tables: BoostedTables
-) -> FloatImage:
+def bone_probability(radiograph: Radiograph, field: Field, *, pixel_mm: float, tables: BoostedTables) -> FloatImage:
     """Probability of bone, float32 (rows, cols), 0 to 1; 0 outside the body.
 
     The tables are evaluated on pixels of `pixel_mm` and the result is enlarged to the film's grid.

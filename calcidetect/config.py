@@ -26,7 +26,9 @@ def _check(record: Any) -> None:
         value = getattr(record, item.name)
         low, high = item.metadata["low"], item.metadata["high"]
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise ConfigError(f"{item.name} must be a number from {low} to {high} {item.metadata['unit']}, got {value!r}.")
+            raise ConfigError(
+                f"{item.name} must be a number from {low} to {high} {item.metadata['unit']}, got {value!r}."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,8 @@ class GridSettings:
         300.0, low=20.0, high=600.0, unit="mm", help="assumed longer side of the exposed field where spacing is unknown"
     )
 
-    __post_init__ = _check
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,8 @@ class BoneSettings:
     min_area_mm2: float = _setting(25.0, low=0.0, high=1e4, unit="mm2", help="smaller regions are no bone")
     max_hole_mm2: float = _setting(15.0, low=0.0, high=1e4, unit="mm2", help="smaller holes in bone are filled")
 
-    __post_init__ = _check
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,8 @@ class BackgroundSettings:
         0.8, low=0.0, high=10.0, unit="mm", help="soft tissue nearer to bone than this is not learnt from"
     )
 
-    __post_init__ = _check
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +96,8 @@ class DetectSettings:
     smoothing_mm: float = _setting(0.3, low=0.0, high=5.0, unit="mm", help="Gaussian sigma that takes grain away first")
     max_per_scale: int = _setting(400, low=1, high=100_000, unit="", help="of each blob size the strongest are kept")
 
-    __post_init__ = _check
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +124,13 @@ class ExposureSettings:
     max_letter_mm: float = _setting(
         15.0, low=1.0, high=100.0, unit="mm", help="longest side of a letter beside the body; longer ones are plates"
     )
-    min_metal_mm2: float = _setting(4.0, low=0.0, high=1e3, unit="mm2", help="smaller hard structures stay body")
+    min_metal_mm2: float = _setting(6.0, low=0.0, high=1e3, unit="mm2", help="smaller hard structures stay body")
     min_hardness: float = _setting(
-        0.23, low=0.05, high=0.5, unit="of the film's range per pixel", help="least slope around metal and strokes"
+        0.21, low=0.05, high=0.5, unit="of the film's range per pixel", help="least slope around metal and strokes"
     )
 
-    __post_init__ = _check
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,15 +158,15 @@ class Config:
             For an unknown key, a value of the wrong type or out of bounds.
         """
         config = self
-        for key, value in changes.items():
+        for key, given in changes.items():
             section, _, name = key.partition(".")
             if key not in self.flat():
                 raise ConfigError(f"There is no setting {key!r}; 'calcidetect settings' lists them all.")
             old = getattr(getattr(config, section), name)
             try:
-                value = type(old)(value)
+                value = type(old)(given)
             except (TypeError, ValueError) as error:
-                raise ConfigError(f"{key} must be a number, got {value!r}.") from error
+                raise ConfigError(f"{key} must be a number, got {given!r}.") from error
             part = dataclasses.replace(getattr(config, section), **{name: value})
             config = dataclasses.replace(config, **{section: part})
         return config

@@ -27,7 +27,8 @@ def _plane(diameter_mm: float, pixel_mm: float) -> tuple[Coordinates, Coordinate
     """Row and column coordinates of a patch, in units of the deposit's radius."""
     side = max(5, int(np.ceil(diameter_mm * MARGIN / pixel_mm)) | 1)
     axis = ((np.arange(side) - side // 2) * pixel_mm / (diameter_mm / 2)).astype(np.float32)
-    return np.meshgrid(axis, axis, indexing="ij")
+    rows, cols = np.meshgrid(axis, axis, indexing="ij")
+    return rows, cols
 
 
 def _noise(shape: tuple[int, int], sigma_px: float, rng: np.random.Generator) -> FloatImage:
@@ -41,11 +42,17 @@ def _bent(
 ) -> tuple[Coordinates, Coordinates]:
     """Coordinates warped by smooth noise, so that no outline stays an ellipse."""
     sigma = rows.shape[0] / 8
-    return tuple(axis + strength * _noise(rows.shape, sigma, rng) for axis in (rows, cols))
+    return rows + strength * _noise(rows.shape, sigma, rng), cols + strength * _noise(cols.shape, sigma, rng)
 
 
 def _ellipsoid(
-    rows: Coordinates, cols: Coordinates, *, at: npt.ArrayLike, radii: tuple[float, float], turn: float, depth: float
+    rows: Coordinates,
+    cols: Coordinates,
+    *,
+    at: tuple[float, float],
+    radii: tuple[float, float],
+    turn: float,
+    depth: float,
 ) -> FloatImage:
     down, across = rows - at[0], cols - at[1]
     along, aside = np.cos(turn) * down + np.sin(turn) * across, np.cos(turn) * across - np.sin(turn) * down
@@ -53,7 +60,13 @@ def _ellipsoid(
 
 
 def _lumps(
-    rows: Coordinates, cols: Coordinates, rng: np.random.Generator, *, count: int, size: tuple[float, float], within: float
+    rows: Coordinates,
+    cols: Coordinates,
+    rng: np.random.Generator,
+    *,
+    count: int,
+    size: tuple[float, float],
+    within: float,
 ) -> FloatImage:
     """Ellipsoids scattered within a radius, their chords added."""
     total = np.zeros(rows.shape, np.float32)
@@ -74,12 +87,12 @@ def _lumps(
 def nodular(rows: Coordinates, cols: Coordinates, rng: np.random.Generator) -> FloatImage:
     """A few lumps grown together."""
     rows, cols = _bent(rows, cols, rng, strength=0.08)
-    return _lumps(rows, cols, rng, count=rng.integers(2, 6), size=(0.45, 0.75), within=0.4)
+    return _lumps(rows, cols, rng, count=int(rng.integers(2, 6)), size=(0.45, 0.75), within=0.4)
 
 
 def cluster(rows: Coordinates, cols: Coordinates, rng: np.random.Generator) -> FloatImage:
     """Separate granules of unlike size."""
-    return _lumps(rows, cols, rng, count=rng.integers(6, 28), size=(0.07, 0.24), within=0.85)
+    return _lumps(rows, cols, rng, count=int(rng.integers(6, 28)), size=(0.07, 0.24), within=0.85)
 
 
 def amorphous(rows: Coordinates, cols: Coordinates, rng: np.random.Generator) -> FloatImage:
@@ -104,7 +117,7 @@ def linear(rows: Coordinates, cols: Coordinates, rng: np.random.Generator) -> Fl
 def tumoral(rows: Coordinates, cols: Coordinates, rng: np.random.Generator) -> FloatImage:
     """Many packed lobules with paler septa."""
     rows, cols = _bent(rows, cols, rng, strength=0.06)
-    return _lumps(rows, cols, rng, count=rng.integers(18, 45), size=(0.14, 0.36), within=0.7)
+    return _lumps(rows, cols, rng, count=int(rng.integers(18, 45)), size=(0.14, 0.36), within=0.7)
 
 
 MORPHOLOGIES: dict[str, Callable[[Coordinates, Coordinates, np.random.Generator], FloatImage]] = {

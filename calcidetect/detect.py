@@ -35,6 +35,9 @@ NOISE_FLOOR_STEPS = 0.002
 REACH = 2.5
 """A candidate may reach this many blob radii from its seed."""
 
+UNBOUNDED = 0.5
+"""A seed that fills this share of its reach has found no edge; a larger scale will."""
+
 SAME_SIZE = 4.0
 """Two overlapping candidates whose areas differ by less than this factor are one."""
 
@@ -78,7 +81,7 @@ def blob_scales(settings: DetectSettings, pixel_mm: float) -> npt.NDArray[np.flo
         diameter / 2 / RADIUS_PER_SIGMA / pixel_mm for diameter in (settings.min_diameter_mm, settings.max_diameter_mm)
     )
     count = max(1, int(np.ceil(np.log(largest / smallest) / np.log(SCALE_RATIO))) + 1)
-    return smallest * SCALE_RATIO ** np.arange(count)
+    return smallest * SCALE_RATIO ** np.arange(count, dtype=float)
 
 
 def find_seeds(signal: FloatImage, anatomy: Anatomy, settings: DetectSettings, *, pixel_mm: float) -> Seeds:
@@ -108,7 +111,7 @@ def find_seeds(signal: FloatImage, anatomy: Anatomy, settings: DetectSettings, *
 def _usual_response(response: FloatImage, anatomy: Anatomy, sigma: float) -> FloatImage:
     """Root mean square of the blob response over the body nearby: the structured noise at this scale.
 
-    Local, because a display curve gives the same deposit a tenth of the grey levels in a shoulder that it has in a lung.
+    Local, because a display curve may give a deposit a tenth of the grey levels in a shoulder that it has in a lung.
     """
     body = anatomy.body.astype(np.float32)
     energy = ops.smooth(response * response * body, sigma) / np.maximum(ops.smooth(body, sigma), 1e-3)
@@ -122,7 +125,10 @@ def _outline(signal: FloatImage, anatomy: Anatomy, seeds: Seeds, *, max_radius: 
     areas = [0]
     for row, col, sigma in zip(seeds.rows, seeds.cols, seeds.sigma, strict=True):
         radius = sigma * RADIUS_PER_SIGMA
-        rows, cols = ops.grow_to_half_height(signal, (row, col), radius=radius, reach=min(REACH * radius, max_radius))
+        reach = min(REACH * radius, max_radius)
+        rows, cols = ops.grow_to_half_height(signal, (row, col), radius=radius, reach=reach)
+        if len(rows) > UNBOUNDED * np.pi * reach**2 and reach > 2:
+            continue
         owner = np.bincount(taken[rows, cols]).argmax()
         if not owner or not 1 / SAME_SIZE < len(rows) / areas[owner] < SAME_SIZE:
             areas.append(len(rows))

@@ -67,13 +67,16 @@ def _area(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
-def inside_any(candidates: Sequence[Candidate], boxes: Sequence[Sequence[float]], *, margin: float) -> npt.NDArray[np.bool_]:
+def inside_any(
+    candidates: Sequence[Candidate], boxes: Sequence[Sequence[float]], *, margin: float
+) -> npt.NDArray[np.bool_]:
     """Whether each mark's centre lies in one of `boxes` (``x0, y0, x1, y1``) widened by `margin` pixels; bool (n,)."""
     if not candidates or not boxes:
         return np.zeros(len(candidates), bool)
     centre = np.array([(c.col, c.row) for c in candidates])[:, None]
     box = np.asarray(boxes, float)[None]
-    return ((centre >= box[..., :2] - margin) & (centre <= box[..., 2:] + margin)).all(axis=-1).any(axis=1)
+    inside = ((centre >= box[..., :2] - margin) & (centre <= box[..., 2:] + margin)).all(axis=-1)
+    return np.asarray(inside.any(axis=1))
 
 
 def froc(

@@ -56,7 +56,7 @@ class _Regions:
 
 def _regions(labels: LabelImage) -> _Regions:
     flat = np.flatnonzero(labels)
-    label = labels.ravel()[flat] - 1
+    label = labels.ravel()[flat].astype(np.intp) - 1
     area = np.bincount(label).astype(float)
     rows, cols = np.divmod(flat, labels.shape[1])
     return _Regions(
@@ -97,7 +97,6 @@ def candidate_features(
     features |= _rings(regions, radiograph, anatomy, background, features)
     features |= _context(regions, radiograph, anatomy)
     features |= _neighbours(regions, features["contrast_mean"], pixel_mm)
-    features |= _film(regions, field, anatomy, radiograph)
     return {name: np.nan_to_num(column, posinf=0, neginf=0).astype(np.float32) for name, column in features.items()}
 
 
@@ -170,7 +169,7 @@ def _surroundings(regions: _Regions, field: Field, anatomy: Anatomy, pixel_mm: f
 def _rings(
     regions: _Regions, radiograph: Radiograph, anatomy: Anatomy, background: Background, measured: dict[str, Column]
 ) -> dict[str, Column]:
-    """Drop to each ring in noise sigmas, direction by direction: an edge has one dark side, a ridge two, a deposit all."""
+    """Drop to each ring in noise sigmas, by direction: an edge has one dark side, a ridge two, a deposit all."""
     inside, noise = measured["contrast_mean"], measured["noise"]
     pixel_mm = radiograph.grid.nominal_mm
     even = ops.gaussian((radiograph.pixels - background.level) / np.float32(anatomy.bone_step), 0.8 / pixel_mm)
@@ -235,26 +234,11 @@ def _neighbours(regions: _Regions, contrast: Column, pixel_mm: float) -> dict[st
     for reach in NEIGHBOURHOOD_MM:
         first, second = ops.pairs_within(place, reach)
         counted = contrast[second] >= contrast[first] / 2
-        features[f"neighbours_{reach:g}mm"] = np.bincount(first[counted], minlength=len(contrast))
+        features[f"neighbours_{reach:g}mm"] = np.bincount(first[counted], minlength=len(contrast)).astype(np.float32)
     return features
 
 
-def _film(regions: _Regions, field: Field, anatomy: Anatomy, radiograph: Radiograph) -> dict[str, Column]:
-    """Numbers of the whole film, which tell a hand from a chest."""
-    span = body_range(radiograph.pixels, anatomy.body)[1]
-    body = max(1, np.count_nonzero(anatomy.body))
-    whole = {
-        "air_share": field.air.mean(),
-        "bone_of_body": np.count_nonzero(anatomy.bone) / body,
-        "step_of_range": anatomy.bone_step / span,
-        "candidate_density": len(regions.area) / (body * radiograph.grid.nominal_mm**2) * 100,
-    }
-    return {name: np.full(len(regions.area), value) for name, value in whole.items()}
-
-
-def measure(
-    radiograph: Radiograph, labels: LabelImage, features: dict[str, Column]
-) -> tuple[Candidate, ...]:
+def measure(radiograph: Radiograph, labels: LabelImage, features: dict[str, Column]) -> tuple[Candidate, ...]:
     """Turn labelled regions into candidates in source pixels, score still 0 and label ``other``.
 
     Parameters
@@ -281,6 +265,7 @@ def _candidate(
 ) -> Candidate:
     own = {name: float(column[number - 1]) for name, column in features.items()}
     inside = labels[box] == number
+    corner = np.array([box[0].start, box[1].start])
     rows, cols = np.nonzero(inside)
     corners = np.array([[box[0].start, box[1].start], [box[0].stop, box[1].stop]]) - 0.5
     (y0, x0), (y1, x1) = (grid.to_source(corners) + 0.5).round().astype(int)
@@ -306,7 +291,7 @@ def _candidate(
         contrast_noise=own["sigmas_mean"],
         contrast_bone=own["contrast_mean"],
         bone_distance_mm=own["bone_distance_mm"] if grid.spacing_mm else None,
-        contour=tuple(map(tuple, grid.to_source(ops.contour(inside) + [box[0].start, box[1].start]).tolist())),
+        contour=tuple((r, c) for r, c in grid.to_source(ops.contour(inside) + corner).tolist()),
         features=own,
         flags=("touches_bone",) * touching,
     )

@@ -41,7 +41,7 @@ def gaussian(image: FloatImage, sigma: float) -> FloatImage:
 def masked_gaussian(image: FloatImage, mask: Mask, sigma: float) -> FloatImage:
     """Gaussian mean over the pixels of `mask` only; far from any, the nearest such mean's value fades to 0/0 -> 0."""
     weight = mask.astype(np.float32)
-    return gaussian(image * weight, sigma) / np.maximum(gaussian(weight, sigma), 1e-6)
+    return gaussian(image * weight, sigma) / np.maximum(gaussian(weight, sigma), np.float32(1e-6))
 
 
 def box_mean(image: FloatImage, size: int) -> FloatImage:

@@ -13,7 +13,14 @@ import numpy as np
 from calcidetect import background, bone, detect, exposure, measure, ops, readers, regions, score
 from calcidetect.arrays import LabelImage
 from calcidetect.config import Config
+from calcidetect.errors import FieldError
 from calcidetect.types import Candidate, Field, Grid, Radiograph, Report, Scan
+
+MIN_SIDE = 16
+"""A film with fewer rows or columns shows nothing."""
+
+MAX_ENLARGEMENT = 3.0
+"""Coarser films are enlarged to the working grid by no more than this: below 1.2 mm pixels there is nothing to find."""
 
 WIDTH_TOLERANCE = 0.05
 """A nominal pitch this near to the assumed one is not worth a second reduction."""
@@ -55,6 +62,9 @@ def scan(
     """
     started = time.perf_counter()
     radiograph = film if isinstance(film, Radiograph) else readers.load(film, spacing_mm=spacing_mm)
+    if min(radiograph.grid.shape) < MIN_SIDE:
+        rows, cols = radiograph.grid.shape
+        raise FieldError(f"The film has {rows} x {cols} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed.")
     place = regions.recognise(radiograph.source) if region == "auto" else regions.get(region)
     working, field = find_field(radiograph, config, field_width_mm=place.field_width_mm)
     anatomy = bone.segment_bone(working, field, config.bone)
@@ -113,7 +123,7 @@ def find_field(radiograph: Radiograph, config: Config, *, field_width_mm: float)
 def to_working_grid(radiograph: Radiograph, pixel_mm: float) -> Radiograph:
     """Resample a film to square pixels of nominally `pixel_mm`, by area averages or, for coarser films, linearly."""
     grid = radiograph.grid
-    factor = grid.nominal_mm / pixel_mm
+    factor = min(grid.nominal_mm / pixel_mm, MAX_ENLARGEMENT)
     shape = (max(1, round(grid.shape[0] * factor)), max(1, round(grid.shape[1] * factor)))
     step = grid.shape[0] / shape[0]
     reduced = Grid(

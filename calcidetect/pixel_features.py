@@ -6,6 +6,8 @@ or by a local standard deviation. Sizes are in mm by the grid's nominal pitch.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from calcidetect import ops
@@ -68,7 +70,7 @@ def _spreads_and_differences(
         for scale in SPREAD_MM
     }
     widest = planes[f"spread{SPREAD_MM[-1]}"]
-    for fine, coarse in zip(SCALES_MM, SCALES_MM[1:], strict=False):
+    for fine, coarse in pairwise(SCALES_MM):
         planes[f"difference{fine}"] = blurred[fine] - blurred[coarse]
         planes[f"relative_difference{fine}"] = planes[f"difference{fine}"] / widest
     for scale in (0.8, 3.2):

@@ -57,4 +57,6 @@ def recognise(source: Source) -> Region:
     """Region by the film's header; ``other`` where it says nothing known."""
     said = source.body_part.upper().strip()
     known = (get(name) for name in NAMES)
-    return next((region for region in known if said and any(said.startswith(p) for p in region.body_parts)), get("other"))
+    return next(
+        (region for region in known if said and any(said.startswith(p) for p in region.body_parts)), get("other")
+    )

@@ -1,7 +1,8 @@
 """Put deposits into films, with truth: what the detector is fitted and measured on.
 
 Mineral adds attenuation, so a deposit is added in the film's own (logarithmic or display) signal, scaled by the film's
-own bone step. Steps 4 and 5 of the insertion literature (Litjens 2010, Shaheen 2011); scatter dilutes bone and deposit alike.
+own bone step: scatter dilutes bone and deposit alike. The deposit is blurred, never the film (Shaheen 2011, Med Phys
+38:6659).
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ BLUR_MM = 0.2
 TRUTH_SHARE = 0.25
 """A pixel belongs to the deposit where its thickness exceeds this share of the deposit's usual."""
 
+GAP_MM = 1.0
+"""Deposits keep at least this far apart."""
+
 TRIES = 40
+"""Draws for each deposit wanted, before giving up for want of room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,24 +93,35 @@ def insert_deposits(
     truth = np.zeros(pixels.shape, np.int32)
     deposits: list[Deposit] = []
     places = np.flatnonzero(allowed)
-    for _ in range(TRIES * count):
-        if len(deposits) == count or not len(places):
+    for _ in range(TRIES * count if len(places) else 0):
+        if len(deposits) == count:
             break
-        morphology = str(rng.choice(list(MORPHOLOGIES)))
-        diameter, contrast = _log_uniform(rng, DIAMETERS_MM[morphology]), _log_uniform(rng, CONTRAST_STEPS)
-        shape = deposit(morphology, diameter_mm=diameter, pixel_mm=pixel_mm, blur_mm=BLUR_MM, rng=rng)
-        row, col = divmod(int(rng.choice(places)), pixels.shape[1])
-        window, part = _window(pixels.shape, shape.shape, (row, col))
-        body = shape[part] > TRUTH_SHARE
-        near = ops.dilate(body, max(1, round(1 / pixel_mm)))
-        if not body.any() or body.sum() < 0.9 * (shape > TRUTH_SHARE).sum():
+        drawn = _draw(rng, pixel_mm)
+        window, part = _window(pixels.shape, drawn.shape.shape, divmod(int(rng.choice(places)), pixels.shape[1]))
+        body = drawn.shape[part] > TRUTH_SHARE
+        if body.sum() < np.count_nonzero(drawn.shape > TRUTH_SHARE) or not allowed[window][body].all():
             continue
-        if truth[window][near].any() or not allowed[window][body].all():
+        if truth[window][ops.dilate(body, max(1, round(GAP_MM / pixel_mm)))].any():
             continue
-        added[window] += np.float32(contrast * bone_step) * shape[part]
+        added[window] += np.float32(drawn.contrast * bone_step) * drawn.shape[part]
         truth[window][body] = len(deposits) + 1
-        deposits.append(_record(len(deposits) + 1, morphology, diameter, contrast, window, body))
-    return np.minimum(pixels + added, max(float(pixels.max()), 0)), truth, tuple(deposits)
+        deposits.append(_record(len(deposits) + 1, drawn, truth))
+    return np.minimum(pixels + added, pixels.max()), truth, tuple(deposits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Drawn:
+    morphology: str
+    diameter_mm: float
+    contrast: float
+    shape: FloatImage
+
+
+def _draw(rng: np.random.Generator, pixel_mm: float) -> _Drawn:
+    morphology = str(rng.choice(list(MORPHOLOGIES)))
+    diameter, contrast = _log_uniform(rng, DIAMETERS_MM[morphology]), _log_uniform(rng, CONTRAST_STEPS)
+    shape = deposit(morphology, diameter_mm=diameter, pixel_mm=pixel_mm, blur_mm=BLUR_MM, rng=rng)
+    return _Drawn(morphology=morphology, diameter_mm=diameter, contrast=contrast, shape=shape)
 
 
 def _log_uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:
@@ -116,22 +132,22 @@ def _window(
     film: tuple[int, int], patch: tuple[int, int], centre: tuple[int, int]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Where a patch centred there lies on the film, and the part of it that does."""
-    starts = [middle - side // 2 for middle, side in zip(centre, patch, strict=True)]
-    outer = tuple(slice(max(0, s), min(size, s + n)) for s, n, size in zip(starts, patch, film, strict=True))
-    inner = tuple(slice(o.start - s, o.stop - s) for o, s in zip(outer, starts, strict=True))
-    return outer, inner
+    outer, inner = [], []
+    for middle, side, size in zip(centre, patch, film, strict=True):
+        start = middle - side // 2
+        span = slice(max(0, start), min(size, start + side))
+        outer.append(span)
+        inner.append(slice(span.start - start, span.stop - start))
+    return (outer[0], outer[1]), (inner[0], inner[1])
 
 
-def _record(
-    number: int, morphology: str, diameter_mm: float, contrast: float, window: tuple[slice, slice], body: Mask
-) -> Deposit:
-    rows, cols = np.nonzero(body)
-    rows, cols = rows + window[0].start, cols + window[1].start
+def _record(number: int, drawn: _Drawn, truth: LabelImage) -> Deposit:
+    rows, cols = np.nonzero(truth == number)
     return Deposit(
         id=number,
-        morphology=morphology,
-        diameter_mm=diameter_mm,
-        contrast=contrast,
+        morphology=drawn.morphology,
+        diameter_mm=drawn.diameter_mm,
+        contrast=drawn.contrast,
         box=(int(cols.min()), int(rows.min()), int(cols.max()) + 1, int(rows.max()) + 1),
         row=float(rows.mean()),
         col=float(cols.mean()),

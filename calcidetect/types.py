@@ -184,7 +184,7 @@ class Field:
 
     @property
     def body(self) -> Mask:
-        """bool (rows, cols): exposed body, the place to look for anything."""
+        """Exposed body, the place to look for anything: bool (rows, cols)."""
         return self.mask & ~self.air
 
 

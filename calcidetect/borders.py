@@ -1,0 +1,212 @@
+"""Straight borders of the exposed field: shutters, collimator edges, frames and redaction boxes.
+
+Works on `unit` films: float32 (rows, cols), the film's own range stretched to 0 … 1, bright = more attenuation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from calcidetect import ops
+from calcidetect.arrays import FloatImage, Mask
+
+MAX_SLOPE = 0.06  # of a border against the matrix; steeper frames are found as bright structures
+SLOPES = np.linspace(-MAX_SLOPE, MAX_SLOPE, 13)
+GAPS = (1, 4)  # px from an edge to the pixels compared across it: sharp edges, and edges with a penumbra
+BLOCKS = 100  # of rows, about, whose means are compared; longer ones blur what lies oblique
+MIN_SHARE = 0.9  # of its length along which a border's step must be seen
+MIN_SEEN = 0.6  # of its length along which a border must lie inside what other borders left
+MIN_STEP = 0.012  # of the film's range; 3 grey levels of 255
+MAX_DEPTH = 0.45  # of the film, how far in a border may lie
+STRIP = 0.02  # of the film: a band this narrow need not be flat
+STRIP_STEP = 0.03  # of the film's range, median step at such a band
+FRAME_STEP = 0.1  # of the film's range, median step at a narrow band that lies further in
+MIN_SHARPNESS = 0.7  # of the step across `WIDE_GAP` that a dark band's edge makes at once; skin lines make less
+WIDE_GAP = 8  # px
+MAX_DARK_RANGE = 0.08  # of the film's range, 10th to 90th percentile of a dark band
+MAX_OUTSIDE_TEXTURE = 0.02  # of the film's range, 90th percentile of steps along the border outside it
+MAX_ROUNDS = 4  # frames within margins within screenshots
+BOX_FLATNESS = 0.002  # of the film's range; less than one grey level of 255
+MIN_BOX_SIDE = 6  # px
+MIN_BOX_FILL = 0.97  # of a box's bounding rectangle
+MAX_BOX_SHARE = 0.1  # of the film
+CORNER_LEVEL = 0.75  # of the film's range, at least, in an unexposed corner
+CORNER_GAP = 5  # px: notches in an unexposed corner, as text makes them, that are bridged
+CORNER_DROP = 0.2  # of the film's range, across its edge
+MIN_CORNER_SHARE = 0.001  # of the film
+MIN_CORNER_SIDE = 0.1  # of the film's shorter side, length of the straight edge
+LINE_TOLERANCE = 2.0  # px
+LINE_SHARE = 0.85  # of the edge's points
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Border:
+    """A straight border near the left side of a film seen from one of its four sides.
+
+    `column` is where it crosses the middle row, `slope` its shift in columns per row, `step` the mean rise across it
+    towards the inside, negative where the outside is brighter.
+    """
+
+    column: float
+    slope: float
+    step: float
+
+    @property
+    def bright(self) -> bool:
+        """Whether the outside is the brighter side."""
+        return self.step < 0
+
+
+def outside_borders(unit: FloatImage, valid: Mask) -> dict[str, Mask]:
+    """Find what lies beyond straight borders along the four sides.
+
+    Returns
+    -------
+    dict
+        ``shutter`` (bright outside) and ``edge`` (dark outside): bool (rows, cols).
+    """
+    found = {"shutter": np.zeros(unit.shape, bool), "edge": np.zeros(unit.shape, bool)}
+    inside = valid.copy()
+    for view in _views():
+        for _ in range(MAX_ROUNDS):
+            border = _find_border(view(unit), view(inside))
+            if border is None:
+                break
+            outside = _beyond(border, view(unit).shape)
+            view(found["shutter" if border.bright else "edge"])[outside & view(inside)] = True
+            view(inside)[outside] = False
+    return found
+
+
+def _views() -> Iterator[Callable[[npt.NDArray[Any]], npt.NDArray[Any]]]:
+    """Ways to look at an array such that each of its sides in turn is the left one; all are views."""
+    yield lambda a: a
+    yield lambda a: a[:, ::-1]
+    yield lambda a: a.T
+    yield lambda a: a.T[:, ::-1]
+
+
+def _beyond(border: Border, shape: tuple[int, int]) -> Mask:
+    rows = np.arange(shape[0])[:, None]
+    return np.arange(shape[1])[None, :] < border.column + border.slope * (rows - shape[0] / 2)
+
+
+def _find_border(unit: FloatImage, inside: Mask) -> Border | None:
+    """Find the strongest border near the left side that has nothing but flat film outside it."""
+    blocks, centres = _row_blocks(unit, inside)
+    reach = int(unit.shape[1] * MAX_DEPTH)
+    best = None
+    for slope in SLOPES:
+        sheared = _shear(blocks, np.rint(slope * centres).astype(int), reach + 2 * WIDE_GAP)
+        for border in _candidates(sheared[:, :reach], slope=float(slope)):
+            stronger = best is None or abs(border.step) > abs(best.step)
+            if stronger and _is_outside(sheared, border, strip=STRIP * unit.shape[1]):
+                best = border
+    return best
+
+
+def _row_blocks(unit: FloatImage, inside: Mask) -> tuple[FloatImage, npt.NDArray[np.float64]]:
+    """Mean of every few rows (NaN outside), and the blocks' centres from the middle row."""
+    size = max(4, unit.shape[0] // BLOCKS)
+    count = unit.shape[0] // size
+    masked = np.where(inside, unit, np.float32(np.nan))[: count * size]
+    blocks = masked.reshape(count, size, -1).mean(axis=1)
+    return blocks, (np.arange(count) + 0.5) * size - unit.shape[0] / 2
+
+
+def _shear(blocks: FloatImage, shifts: npt.NDArray[np.int_], reach: int) -> FloatImage:
+    columns = np.arange(reach)[None, :] + shifts[:, None]
+    sheared = np.take_along_axis(blocks, np.clip(columns, 0, blocks.shape[1] - 1), axis=1)
+    sheared[(columns < 0) | (columns >= blocks.shape[1])] = np.nan
+    return sheared
+
+
+def _candidates(sheared: FloatImage, *, slope: float) -> Iterator[Border]:
+    """Yield, for each gap, the strongest consistent step up and the strongest consistent step down."""
+    for gap in GAPS:
+        step = sheared[:, 2 * gap :] - sheared[:, : -2 * gap]
+        seen = np.isfinite(step).sum(axis=0)
+        mean = np.nansum(step, axis=0) / np.maximum(seen, 1)
+        for sign in (1, -1):
+            share = (sign * step > MIN_STEP).sum(axis=0) / np.maximum(seen, 1)
+            found = (seen >= MIN_SEEN * len(step)) & (share >= MIN_SHARE)
+            if found.any():
+                at = int(np.argmax(np.where(found, sign * mean, 0)))
+                inner = 0 if sign > 0 else gap
+                yield Border(column=at + gap + inner + 0.5, slope=slope, step=float(mean[at]))
+
+
+def _is_outside(sheared: FloatImage, border: Border, *, strip: float) -> bool:
+    """Tell a border of the exposed field from a straight line of anatomy, by what lies outside."""
+    column = int(border.column)
+    outside, inner = sheared[:, : max(1, column - 2)], _finite(sheared[:, column + 2 :])
+    if border.column <= strip:
+        return abs(border.step) >= STRIP_STEP
+    if np.isfinite(outside).sum(axis=1).mean() <= strip and abs(border.step) >= FRAME_STEP:
+        return True
+    roughness = _finite(np.abs(np.diff(outside, axis=0)))
+    if not (roughness.size and inner.size) or np.percentile(roughness, 90) > MAX_OUTSIDE_TEXTURE:
+        return False
+    low, level, high = np.percentile(_finite(outside), (10, 50, 90))
+    if border.bright:
+        return bool(level >= np.percentile(inner, 90))
+    dark = level <= np.percentile(inner, 30) and high - low <= MAX_DARK_RANGE
+    return bool(dark) and _is_sharp(sheared, border)
+
+
+def _is_sharp(sheared: FloatImage, border: Border) -> bool:
+    column = int(border.column)
+    outer, inner = max(0, column - WIDE_GAP), min(sheared.shape[1] - 1, column + WIDE_GAP)
+    wide = _finite(sheared[:, inner] - sheared[:, outer])
+    return wide.size == 0 or bool(border.step >= MIN_SHARPNESS * wide.mean())
+
+
+def _finite(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return values[np.isfinite(values)]
+
+
+def redaction_boxes(unit: FloatImage, valid: Mask) -> Mask:
+    """Find black boxes drawn over a film: rectangles, axis-parallel, of one level, the darkest."""
+    constant = ops.maximum(unit, 3) - ops.minimum(unit, 3) <= BOX_FLATNESS
+    _, boxes, _ = ops.components(constant & valid & (unit <= unit[valid].min() + BOX_FLATNESS))
+    found = np.zeros(unit.shape, bool)
+    for x0, y0, width, height, area in boxes:
+        large = min(width, height) >= MIN_BOX_SIDE and area < MAX_BOX_SHARE * unit.size
+        if large and area >= MIN_BOX_FILL * width * height:
+            found[max(0, y0 - 2) : y0 + height + 2, max(0, x0 - 2) : x0 + width + 2] = True
+    return found & valid
+
+
+def bright_corners(unit: FloatImage, inside: Mask) -> Mask:
+    """Find unexposed corners and wedges: saturated, reaching the border, cut off by one straight line."""
+    labels, boxes, _ = ops.components(inside & (unit >= CORNER_LEVEL))
+    found = np.zeros(unit.shape, bool)
+    for label in np.flatnonzero(boxes[:, 4] >= MIN_CORNER_SHARE * unit.size) + 1:
+        part = ops.erode(ops.dilate(labels == label, CORNER_GAP), CORNER_GAP) & inside
+        ring = ops.dilate(part, 2) & ~part & ops.erode(inside, 4)
+        rows, cols = np.nonzero(ring)
+        if len(rows) >= MIN_CORNER_SIDE * min(unit.shape) and _is_line(rows, cols) and _is_cliff(unit, part, inside):
+            found |= ops.dilate(part, 3) & inside
+    return found
+
+
+def _is_line(rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]) -> bool:
+    """Whether most points lie on one straight line, by a fit that drops its worst points twice."""
+    points = np.stack([rows, cols], axis=1).astype(float)
+    keep = points
+    for _ in range(3):
+        centre = keep.mean(axis=0)
+        normal = np.linalg.svd(keep - centre, full_matrices=False)[2][1]
+        off = np.abs((points - centre) @ normal)
+        keep = points[off <= np.quantile(off, 0.8)]
+    return bool((off <= LINE_TOLERANCE).mean() >= LINE_SHARE)
+
+
+def _is_cliff(unit: FloatImage, part: Mask, inside: Mask) -> bool:
+    ring = ops.dilate(part, 6) & ~ops.dilate(part, 4) & inside
+    return bool(ring.any()) and float(np.median(unit[ring])) <= CORNER_LEVEL - CORNER_DROP

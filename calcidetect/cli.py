@@ -1,0 +1,219 @@
+"""The command ``calcidetect``: the one module that prints and exits.
+
+Results go to stdout or into files, progress and complaints to stderr. Image libraries are imported by the command that
+needs them, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from calcidetect import __version__
+from calcidetect.config import Config, load_config, parse_assignments
+from calcidetect.errors import CalcidetectError
+
+if TYPE_CHECKING:
+    from calcidetect.batch import FilmResult, Progress
+
+EXIT_OK = 0
+EXIT_SOME_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # as shells report a program that was stopped by Ctrl-C
+
+_FORMATS_HELP = "png (film with arrows), bone, calc (masks), json (report); none for the tables alone"
+_KINDS = ("chest", "shoulder", "wrists")  # of `calcidetect.phantom`, which is too heavy to ask for them
+_NOTICE = "Candidates for a human reader; not for diagnosis."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0 all inputs done, 1 some failed, 2 usage."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a film's name may hold what the terminal can't show
+    args = _parser().parse_args(argv)
+    try:
+        status: int = args.run(args)
+        sys.stdout.flush()
+    except CalcidetectError as error:
+        _complain(f"calcidetect: {error}")
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        _complain("calcidetect: interrupted.")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="calcidetect",
+        description="Mark candidate soft-tissue calcification on plain radiographs. " + _NOTICE,
+    )
+    parser.add_argument("--version", action="version", version=f"calcidetect {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_scan(commands)
+    _add_inspect(commands)
+    _add_phantom(commands)
+    _add_settings(commands)
+    return parser
+
+
+def _add_scan(commands: Any) -> None:
+    parser = commands.add_parser("scan", help="scan films; write tables and pictures", description=_NOTICE)
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="films, folders, DICOMDIR files")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes (1)")
+    parser.add_argument("--resume", action="store_true", help="go on where an earlier run into DIR stopped")
+    parser.add_argument("--format", default="png", metavar="LIST", help=f"comma-separated: {_FORMATS_HELP} (png)")
+    parser.add_argument("--region", default="auto", metavar="NAME", help="body region of every film (auto)")
+    parser.add_argument("--spacing", type=float, metavar="MM", help="pixel pitch of films that state none")
+    parser.add_argument(
+        "--min-score", type=float, metavar="S", help="lowest score that is reported, 0 to 1 (shipped operating point)"
+    )
+    parser.add_argument("--config", metavar="FILE", help="settings in TOML")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting; may be repeated"
+    )
+    parser.set_defaults(run=_scan)
+
+
+def _add_inspect(commands: Any) -> None:
+    parser = commands.add_parser("inspect", help="print what the reader understands of films")
+    parser.add_argument("paths", nargs="+", metavar="FILE")
+    parser.add_argument("--json", action="store_true", help="print one JSON list instead of text")
+    parser.set_defaults(run=_inspect)
+
+
+def _add_phantom(commands: Any) -> None:
+    parser = commands.add_parser("phantom", help="write synthetic films with known deposits")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for films and their truth")
+    parser.add_argument("--kind", action="append", choices=_KINDS, help="kind of film; may be repeated (all kinds)")
+    parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the first film of each kind (0)")
+    parser.add_argument("--count", type=_natural, default=1, metavar="N", help="films of each kind (1)")
+    parser.set_defaults(run=_phantom)
+
+
+def _add_settings(commands: Any) -> None:
+    parser = commands.add_parser("settings", help="list every setting with its default, bounds, unit and meaning")
+    parser.set_defaults(run=_settings)
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
+    return int(text)
+
+
+def _scan(args: argparse.Namespace) -> int:
+    config = load_config(args.config) if args.config else Config()
+    config = config.replace(parse_assignments(args.set))
+    from calcidetect.batch import scan_many
+
+    with _progress() as progress:
+        results = scan_many(
+            args.paths,
+            args.out,
+            config=config,
+            region=args.region,
+            spacing_mm=args.spacing,
+            min_score=args.min_score,
+            formats=_formats(args.format),
+            jobs=args.jobs,
+            resume=args.resume,
+            progress=progress,
+        )
+    scanned = sum(result.ok for result in results)
+    candidates = sum(len(result.candidates) for result in results)
+    print(f"{scanned} of {len(results)} films scanned, {candidates} candidates; results in {args.out}")
+    print(_NOTICE)
+    return EXIT_OK if scanned == len(results) else EXIT_SOME_FAILED
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    return () if text == "none" else tuple(word.strip() for word in text.split(","))
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar on a terminal, a line for each film elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda result, done, total: _complain(f"[{done}/{total}] {_outcome(result)}")
+        return
+    from tqdm import tqdm
+
+    with tqdm(unit="film", dynamic_ncols=True) as bar:
+
+        def advance(result: FilmResult, done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+            if not result.ok:
+                bar.write(_outcome(result), file=sys.stderr)
+
+        yield advance
+
+
+def _outcome(result: FilmResult) -> str:
+    name = _one_line(result.film["film"])
+    return f"{name}: {len(result.candidates)} candidates" if result.ok else f"{name}: failed. {result.film['error']}"
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    from calcidetect.readers import describe
+
+    facts: list[dict[str, Any]] = []
+    for path in args.paths:
+        try:
+            facts.append(describe(path))
+        except CalcidetectError as error:
+            facts.append({"film": path, "error": str(error)})
+    failed = [item for item in facts if "error" in item]
+    if args.json:
+        print(json.dumps(facts, indent=2))
+    else:
+        print("\n\n".join(_as_text(item) for item in facts if "error" not in item))
+        for item in failed:
+            _complain(f"calcidetect: {item['error']}")
+    return EXIT_SOME_FAILED if failed else EXIT_OK
+
+
+def _as_text(facts: dict[str, Any]) -> str:
+    width = max(len(name) for name in facts)
+    return "\n".join(f"{name:<{width}}  {_shown(value)}" for name, value in facts.items())
+
+
+def _shown(value: Any) -> str:
+    return "-" if value in (None, "") else _one_line(str(value))
+
+
+def _phantom(args: argparse.Namespace) -> int:
+    from calcidetect.samples import write_samples
+
+    for path in write_samples(args.out, kinds=args.kind or _KINDS, seed=args.seed, count=args.count):
+        print(path)
+    return EXIT_OK
+
+
+def _settings(args: argparse.Namespace) -> int:
+    for section in dataclasses.fields(Config):
+        for item in dataclasses.fields(getattr(Config(), section.name)):
+            about = item.metadata
+            print(f"{section.name}.{item.name} = {item.default}  ({about['low']} to {about['high']} {about['unit']})")
+            print(f"    {about['help']}")
+    return EXIT_OK
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _complain(text: str) -> None:
+    print(_one_line(text), file=sys.stderr)

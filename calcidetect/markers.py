@@ -1,0 +1,138 @@
+"""What is drawn on a film or lies on it: text, letters, marker plates, rotated frames, metal.
+
+Works on `unit` films: float32 (rows, cols), the film's own range stretched to 0 … 1, bright = more attenuation.
+Hardness is the slope of an edge per pixel: drawn strokes and metal rise within one or two pixels, bone over several.
+When unsure, a part of the body stays body: a deposit taken for a marker is lost for good.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from calcidetect import ops
+from calcidetect.arrays import FloatImage, LabelImage, Mask
+from calcidetect.config import ExposureSettings
+
+KINDS = ("text", "marker", "frame", "metal", "air")
+LEVELS = (0.97, 0.85, 0.7)  # of the film's range, at which hard structures are cut out
+MAX_HARD_SHARE = 0.1  # of the film: the largest hard structure
+MIN_MAIN_SHARE = 0.1  # of the largest part of the body: what an anatomical part has, at least
+HARD_ISLAND = 0.2  # of its own contrast, per px; 90th percentile of slope. Markers on 47 films: 0.22 to 0.6
+FAINT = 0.15  # of the film's range above air: the contrast below which a soft-edged island is uneven air
+MIN_CONTRAST = 0.04  # of the film's range above air, of the faintest watermark
+FRAME_MM = 8.0  # how far inside its hull a frame may lie
+DRAWN_HARDNESS = 0.3  # of the film's range per px: no bone is as hard, however small
+COMPANION_HARDNESS = 0.18  # of the film's range per px, of strokes beside a sure one: the other letters of a word
+COMPANION_MM = 8.0
+FRAME_SIDE = 0.3  # of the film's sides, spanned by a frame
+MAX_FRAME_FILL = 0.25  # of its bounding rectangle
+MAX_STROKE_MM2 = 15.0  # area of a letter's stroke over the body; larger hard structures there are metal
+
+
+def find_markers(
+    unit: FloatImage, body: Mask, *, air: Mask, pixel_mm: float, settings: ExposureSettings
+) -> dict[str, Mask]:
+    """Find what looks like body but is none.
+
+    Parameters
+    ----------
+    unit
+        float32 (rows, cols), the film in its own range, 0 to 1.
+    body, air
+        bool (rows, cols): parts of the exposed field.
+    pixel_mm
+        Nominal pixel pitch.
+
+    Returns
+    -------
+    dict
+        ``text``, ``marker``, ``frame``, ``metal``, and ``air`` for soft-edged remains of air: bool (rows, cols) each.
+    """
+    slope = ops.steepness(unit)
+    above_air = unit - (float(np.median(unit[air])) if air.any() else 0.0)
+    islands = _islands(above_air, slope, body, pixel_mm=pixel_mm, settings=settings)
+    main = body & ~np.logical_or.reduce(list(islands.values()))
+    hard = _hard_structures(unit, slope, main, pixel_mm=pixel_mm, settings=settings)
+    return {kind: islands[kind] | hard[kind] for kind in islands}
+
+
+def _hard_structures(
+    unit: FloatImage, slope: FloatImage, body: Mask, *, pixel_mm: float, settings: ExposureSettings
+) -> dict[str, Mask]:
+    """Find structures on the body with hard edges all around, by kind."""
+    sure, likely = np.zeros((2, *unit.shape), bool)
+    least = settings.min_metal_mm2 / pixel_mm**2
+    for level in LEVELS:
+        bright = body & (unit >= level)
+        sure |= _hard_parts(slope, bright, least=least, hardness=settings.min_hardness)
+        sure |= _hard_parts(slope, bright, least=0, hardness=DRAWN_HARDNESS)
+        likely |= _hard_parts(slope, bright, least=0, hardness=COMPANION_HARDNESS)
+    hard = sure | (likely & (ops.distance(sure) <= COMPANION_MM / pixel_mm))
+    labels, boxes, _ = ops.components(ops.dilate(hard, 2) & body)
+    areas = np.bincount(labels[hard], minlength=len(boxes) + 1)[1:] * pixel_mm**2
+    frames = _are_frames(boxes, unit.shape)
+    strokes = areas <= MAX_STROKE_MM2
+    kinds = _by_kind(labels, text=~frames & strokes, metal=~frames & ~strokes, frame=frames)
+    if frames.any():  # bone may hang on to it
+        kinds["frame"] &= ops.distance(~ops.convex_hull(kinds["frame"])) <= FRAME_MM / pixel_mm
+    return kinds
+
+
+def _by_kind(labels: LabelImage, **chosen: Mask) -> dict[str, Mask]:
+    """Turn, for each kind, the choice among labels 1 … n into a mask."""
+    code = np.zeros(labels.max() + 1, np.uint8)
+    for number, kind in enumerate(KINDS, start=1):
+        if kind in chosen:
+            code[1:][chosen[kind]] = number
+    codes = code[labels]
+    return {kind: codes == number for number, kind in enumerate(KINDS, start=1)}
+
+
+def _hard_parts(slope: FloatImage, bright: Mask, *, least: float, hardness: float) -> Mask:
+    """Parts of `bright` whose outer rim is steep on average."""
+    rim = ops.dilate(bright, 1) & ~bright
+    if not (slope[rim] >= hardness).any():
+        return np.zeros(bright.shape, bool)
+    labels, boxes, _ = ops.components(bright)
+    owner = ops.maximum(labels.astype(np.float32), 3)[rim].astype(np.int32)
+    count = np.bincount(owner, minlength=len(boxes) + 1)
+    steepness = np.bincount(owner, slope[rim], len(boxes) + 1) / np.maximum(count, 1)
+    areas = np.concatenate([[0], boxes[:, 4]])
+    chosen = (steepness >= hardness) & (areas >= max(3, least)) & (areas <= MAX_HARD_SHARE * slope.size)
+    parts: Mask = chosen[labels]
+    return parts
+
+
+def _are_frames(boxes: np.ndarray, shape: tuple[int, int]) -> Mask:
+    wide = (boxes[:, 2] >= FRAME_SIDE * shape[1]) & (boxes[:, 3] >= FRAME_SIDE * shape[0])
+    frames: Mask = wide & (boxes[:, 4] <= MAX_FRAME_FILL * boxes[:, 2] * boxes[:, 3])
+    return frames
+
+
+def _islands(
+    above_air: FloatImage, slope: FloatImage, body: Mask, *, pixel_mm: float, settings: ExposureSettings
+) -> dict[str, Mask]:
+    """Find what is not joined to the body's main parts, by kind."""
+    labels, boxes, _ = ops.components(body)
+    areas = boxes[:, 4] * pixel_mm**2
+    small = areas < MIN_MAIN_SHARE * areas.max(initial=0)
+    contrast, steep = _island_edges(labels, above_air, slope, np.flatnonzero(small) + 1)
+    hard = small & (steep >= HARD_ISLAND * contrast) & (contrast >= MIN_CONTRAST)
+    frames = small & _are_frames(boxes, body.shape)
+    letters = np.maximum(boxes[:, 2], boxes[:, 3]) * pixel_mm <= settings.max_letter_mm
+    remains = small & ~hard & ~frames & ((areas < settings.min_gap_mm2) | (contrast <= FAINT))
+    return _by_kind(labels, frame=frames, text=hard & letters & ~frames, marker=hard & ~letters & ~frames, air=remains)
+
+
+def _island_edges(
+    labels: LabelImage, above_air: FloatImage, slope: FloatImage, islands: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Contrast (95th percentile) and slope (90th) of the labelled `islands`; of all others, zero and zero."""
+    slices = ops.label_boxes(labels)
+    contrast, steep = np.zeros(len(slices)), np.zeros(len(slices))
+    for label in islands:
+        window = slices[label - 1]
+        own = labels[window] == label
+        contrast[label - 1] = max(np.percentile(above_air[window][own], 95), 0.01)
+        steep[label - 1] = np.percentile(slope[window][own], 90)
+    return contrast, steep

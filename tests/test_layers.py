@@ -1,0 +1,170 @@
+"""The layer table of the design, held by reading the imports of every module."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import calcidetect
+
+PACKAGE = Path(calcidetect.__file__).parent
+
+# From the ground up; a module imports from sets listed before its own, never from its own or a later one.
+LAYERS = (
+    # 0: knows nothing of films
+    {"errors", "arrays"},
+    {"ops", "codecs"},
+    # 1: records and settings
+    {"types", "config"},
+    # 2: parts that steps share, then the steps, none of which imports another
+    {
+        "borders",
+        "deposits",
+        "dicom_spacing",
+        "markers",
+        "physics",
+        "pixel_features",
+        "plane",
+        "polarity",
+        "stored",
+        "trees",
+    },
+    {"dicom_reader", "picture_reader"},
+    {"readers", "exposure", "bone", "background", "detect", "measure", "score", "regions"}
+    | {"phantom", "simulate", "evaluate", "burden"},
+    # 3 to 7
+    {"pipeline"},
+    {"layout"},
+    {"overlay", "dicom_out", "follow_up"},
+    {"writers", "samples"},
+    {"batch", "review", "node"},
+    {"cli"},
+    # the package itself, which offers the public names
+    {"__init__", "__main__"},
+)
+LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}
+
+# Modules that may import image libraries themselves; everything else asks `ops`.
+FILTERING = {"ops", "readers", "dicom_reader", "picture_reader", "codecs", "overlay", "writers", "review"}
+
+
+def _files():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _module(path):
+    """Name in the table of the module, or of the package it is part of."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def _imports(path):
+    """Full dotted names of everything a file imports, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} has a relative import"
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def _own_imports(path):
+    for name in _imports(path):
+        package, _, rest = name.partition(".")
+        if package == "calcidetect" and rest != "__version__":
+            yield rest.partition(".")[0] or "__init__"
+
+
+def _calls(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+def test_every_module_has_a_layer():
+    assert {_module(path) for path in _files()} <= set(LAYER_OF)
+
+
+@pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_to_lower_layers(path):
+    here = _module(path)
+    lower = {module for module, layer in LAYER_OF.items() if layer < LAYER_OF[here]}
+    assert set(_own_imports(path)) - {here} <= lower
+
+
+def test_filters_of_image_libraries_are_called_by_ops_alone():
+    callers = {
+        _module(path)
+        for path in _files()
+        for name in _imports(path)
+        if name.startswith(("cv2", "skimage", "scipy.ndimage", "scipy.signal"))
+    }
+    assert callers <= FILTERING
+
+
+def test_highdicom_has_one_importer():
+    assert {_module(path) for path in _files() for name in _imports(path) if name.startswith("highdicom")} <= {
+        "dicom_out"
+    }
+
+
+def test_only_the_command_prints_and_exits():
+    callers = {_module(path) for path in _files() for call in _calls(path) if call in {"print", "sys.exit", "exit"}}
+    assert callers <= {"cli", "__main__"}
+
+
+def test_only_the_batch_catches_everything():
+    catchers = {
+        _module(path)
+        for path in _files()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) == "Exception")
+    }
+    assert catchers <= {"batch"}
+
+
+def _loaded_after(statement):
+    """Top-level modules that a new Python has loaded after one statement."""
+    code = f"import sys\n{statement}\nprint(*{{name.partition('.')[0] for name in sys.modules}}, file=sys.stderr)"
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import calcidetect",
+        "from calcidetect import Config",
+        "from calcidetect.cli import main\ntry: main(['scan', '--help'])\nexcept SystemExit: pass",
+        "from calcidetect.cli import main\nmain(['settings'])",
+    ],
+)
+def test_what_needs_no_film_loads_no_heavy_library(statement):
+    heavy = {"numpy", "cv2", "scipy", "skimage", "matplotlib", "pydicom", "imagecodecs", "highdicom", "tqdm"}
+    loaded = _loaded_after(statement)
+    assert "calcidetect" in loaded
+    assert not loaded & heavy
+
+
+def test_scanning_loads_no_plotting_library():
+    assert not _loaded_after("import calcidetect.batch") & {"matplotlib", "highdicom", "dask"}
+
+
+def test_public_names_are_the_eight_of_the_design():
+    names = {"scan", "scan_many", "load", "write", "Config", "Radiograph", "Candidate", "Report"}
+    assert set(calcidetect.__all__) == names
+    assert names <= set(dir(calcidetect))
+
+
+@pytest.mark.parametrize("name", calcidetect.__all__)
+def test_public_name_can_be_imported(name):
+    assert getattr(calcidetect, name).__name__ == name
+
+
+def test_unknown_public_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'diagnose'"):
+        calcidetect.diagnose  # noqa: B018

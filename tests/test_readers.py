@@ -1,0 +1,344 @@
+import io
+import struct
+import zlib
+
+import cv2
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+import tifffile
+from films import dicom_bytes, limb, write_dicom
+from pydicom import uid
+from pydicom.data import get_testdata_file
+
+from calcidetect.errors import ReadError, UnreadableFile, UnsupportedFilm
+from calcidetect.phantom import make_phantom
+from calcidetect.readers import describe, find_films, load
+
+FILM = limb()
+FILM8 = limb(bits=8).astype(np.uint8)
+
+
+def _write(path, data):
+    path.write_bytes(data)
+    return path
+
+
+@pytest.fixture
+def film(tmp_path):
+    """Write a DICOM film with the given tags, and load it."""
+    return lambda pixels=FILM, **tags: load(write_dicom(tmp_path / "film", pixels, **{"BitsStored": 12, **tags}))
+
+
+# Pixel meaning
+
+
+@pytest.mark.parametrize(
+    ("photometric", "shape", "inverted", "contradicted"),
+    [
+        ("MONOCHROME2", "IDENTITY", False, False),
+        ("MONOCHROME1", "INVERSE", True, False),
+        ("MONOCHROME1", "IDENTITY", True, True),
+        ("MONOCHROME2", "INVERSE", True, True),
+    ],
+)
+def test_photometric_and_presentation_lut_turn_over_once(film, photometric, shape, inverted, contradicted):
+    loaded = film(PhotometricInterpretation=photometric, PresentationLUTShape=shape)
+    np.testing.assert_array_equal(loaded.pixels, 4095 - FILM.astype(int) if inverted else FILM)
+    assert loaded.polarity.endswith(", inverted") == inverted
+    assert ("polarity_contradicted" in loaded.flags) == contradicted
+
+
+def test_monochrome1_twin_is_the_same_film(film):
+    twin = film(4095 - FILM, PhotometricInterpretation="MONOCHROME1", RescaleSlope=2, RescaleIntercept=-1000)
+    np.testing.assert_array_equal(twin.pixels, film(RescaleSlope=2, RescaleIntercept=-1000).pixels)
+
+
+def test_header_that_the_picture_belies_is_flagged(film):
+    pixels = make_phantom("shoulder", seed=0, spacing_mm=1.0).pixels.astype(float)
+    pixels = np.round(4095 * (pixels - pixels.min()) / np.ptp(pixels)).astype(np.uint16)
+    assert "polarity_doubtful" in film(pixels, PhotometricInterpretation="MONOCHROME1").flags
+    assert "polarity_doubtful" not in film(pixels).flags
+
+
+def test_intensity_sign_is_only_a_flag(film):
+    loaded = film(PixelIntensityRelationshipSign=1, PixelIntensityRelationship="LOG")
+    assert "intensity_sign_contradicted" in loaded.flags
+    assert loaded.tone == "log"
+    np.testing.assert_array_equal(loaded.pixels, FILM)
+
+
+def test_rescale_is_applied(film):
+    np.testing.assert_array_equal(film(RescaleSlope="0.5", RescaleIntercept="-7").pixels, FILM / 2 - 7)
+
+
+def test_modality_table_of_twelve_bits_is_applied(film):
+    item = pydicom.Dataset()
+    item.add_new("LUTDescriptor", "US", [4, 100, 12])
+    item.add_new("LUTData", "US", [10, 20, 40, 80])
+    item.ModalityLUTType = "US"
+    pixels = np.array([[0, 100], [101, 4000]], np.uint16)
+    np.testing.assert_array_equal(film(pixels, ModalityLUTSequence=[item]).pixels, [[10, 10], [20, 80]])
+
+
+def test_signed_pixels_keep_their_sign(film):
+    pixels = FILM.astype(np.int16) - 2048
+    np.testing.assert_array_equal(film(pixels).pixels, pixels)
+
+
+def test_padding_is_not_valid(film):
+    loaded = film(np.array([[0, 5], [6, 9]], np.uint16), PixelPaddingValue=5, PixelPaddingRangeLimit=6)
+    np.testing.assert_array_equal(loaded.valid, [[True, False], [False, True]])
+
+
+@pytest.mark.parametrize(
+    "syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian, uid.DeflatedExplicitVRLittleEndian]
+)
+def test_uncompressed_syntaxes_give_the_same_film(film, syntax):
+    loaded, plain = film(syntax=syntax), film()
+    np.testing.assert_array_equal(loaded.pixels, FILM)
+    assert loaded.source.pixel_hash == plain.source.pixel_hash
+
+
+@pytest.mark.parametrize("syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian])
+def test_file_without_preamble_is_read(film, syntax):
+    np.testing.assert_array_equal(film(syntax=syntax, preamble=False).pixels, FILM)
+
+
+def test_colour_capture_turns_grey_and_polarity_comes_from_the_picture(film):
+    loaded = film(np.dstack([255 - FILM8] * 3), BitsStored=8)
+    assert loaded.polarity == "picture, inverted"
+    np.testing.assert_allclose(loaded.pixels, FILM8, atol=1e-3)  # float32 weights add up to 1 within 1e-7
+
+
+def test_real_films_are_read_whole():
+    chest, leg = (load(get_testdata_file(name)) for name in ("RG1_UNCR.dcm", "RG3_UNCR.dcm"))
+    assert chest.grid.shape == (1955, 1841)
+    assert set(chest.flags) == {"bad_spacing", "no_spacing"}  # its header says 0.000 mm
+    assert leg.source.body_part == "EXTREMITY"
+    assert leg.polarity == "photometric, inverted"
+
+
+# Spacing
+
+
+@pytest.mark.parametrize(
+    ("tags", "spacing", "source"),
+    [
+        ({"PixelSpacing": [0.2, 0.2], "ImagerPixelSpacing": [0.3, 0.3]}, 0.2, "pixel_spacing"),
+        ({"PixelSpacing": [0.2, 0.2], "PixelSpacingCalibrationType": "FIDUCIAL"}, 0.2, "calibrated"),
+        ({"ImagerPixelSpacing": [0.3, 0.3], "EstimatedRadiographicMagnificationFactor": 1.5}, 0.2, "demagnified"),
+        ({"ImagerPixelSpacing": [0.3, 0.3]}, 0.3, "detector"),
+        ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [0.3, 0.3]}, 0.3, "detector"),
+        ({"NominalScannedPixelSpacing": [0.3, 0.3]}, 0.3, "detector"),
+        ({}, 0.25, "given"),
+        ({"PixelSpacing": [0, 0]}, 0.25, "given"),
+        ({"PixelSpacing": [-1, -1]}, 0.25, "given"),
+        ({"PixelSpacing": [90, 90]}, 0.25, "given"),
+    ],
+)
+def test_spacing_comes_from_the_best_claim(tmp_path, tags, spacing, source):
+    grid = load(write_dicom(tmp_path / "film", FILM, **tags), spacing_mm=0.25).grid
+    assert grid.spacing_mm == pytest.approx(spacing)
+    assert grid.nominal_mm == grid.spacing_mm
+    assert grid.spacing_source == source
+
+
+def test_film_without_spacing_says_so(film):
+    loaded = film()
+    assert loaded.grid.spacing_mm is None
+    assert loaded.grid.nominal_mm == 300 / 96
+    assert "no_spacing" in loaded.flags
+
+
+@pytest.mark.parametrize("spacing", [0, -1, float("nan"), 50])
+def test_given_spacing_must_make_sense(film, tmp_path, spacing):
+    with pytest.raises(ReadError, match="spacing"):
+        load(write_dicom(tmp_path / "film", FILM), spacing_mm=spacing)
+
+
+def test_oblong_pixels_are_made_square(film):
+    loaded = film(PixelSpacing=[0.4, 0.2])
+    assert loaded.grid.shape == loaded.pixels.shape == loaded.valid.shape == (192, 64)
+    assert loaded.grid.source_shape == FILM.shape
+    assert loaded.grid.spacing_mm == 0.2
+    np.testing.assert_allclose(loaded.grid.to_source([0.5, 7]), [0, 7])
+
+
+# Plain pictures
+
+
+def _encode(suffix, pixels):
+    return cv2.imencode(suffix, pixels)[1].tobytes()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".bmp", ".webp"])
+def test_content_decides_not_the_suffix(tmp_path, suffix):
+    data = (
+        imagecodecs.webp_encode(np.dstack([FILM8] * 3), lossless=True) if suffix == ".webp" else _encode(suffix, FILM8)
+    )
+    np.testing.assert_allclose(load(_write(tmp_path / "film.dcm", data)).pixels, FILM8, atol=1e-3)
+
+
+def test_jpeg_comes_close(tmp_path):
+    assert np.abs(load(_write(tmp_path / "film", _encode(".jpg", FILM8))).pixels - FILM8).mean() < 2
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_sixteen_bits_are_kept(tmp_path, suffix):
+    loaded = load(_write(tmp_path / "film", _encode(suffix, FILM * 16)))
+    np.testing.assert_array_equal(loaded.pixels, FILM * 16)
+    assert loaded.source.bits == 16
+
+
+def test_inverted_picture_is_recognised(tmp_path):
+    upright, inverted = (load(_write(tmp_path / "film", _encode(".png", p))) for p in (FILM8, 255 - FILM8))
+    assert (upright.polarity, inverted.polarity) == ("picture", "picture, inverted")
+    np.testing.assert_array_equal(upright.pixels, inverted.pixels)
+
+
+def test_white_is_zero_tiff_is_what_it_shows(tmp_path):
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, 255 - FILM8, photometric="miniswhite")
+    np.testing.assert_array_equal(load(_write(tmp_path / "film", buffer.getvalue())).pixels, FILM8)
+
+
+def test_transparent_pixels_are_not_valid(tmp_path):
+    alpha = np.full(FILM8.shape, 255, np.uint8)
+    alpha[:9] = 0
+    loaded = load(_write(tmp_path / "film", _encode(".png", np.dstack([FILM8] * 3 + [alpha]))))
+    np.testing.assert_array_equal(loaded.valid, alpha > 0)
+
+
+def test_non_finite_pixels_are_not_valid(tmp_path):
+    pixels = FILM.astype(np.float32)
+    pixels[3, 4] = np.nan
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, pixels)
+    loaded = load(_write(tmp_path / "film", buffer.getvalue()))
+    assert np.isfinite(loaded.pixels).all()
+    assert np.argwhere(~loaded.valid).tolist() == [[3, 4]]
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((1, 1), np.uint8), np.full((40, 40), 255, np.uint8)])
+def test_empty_looking_pictures_load(tmp_path, pixels):
+    np.testing.assert_array_equal(load(_write(tmp_path / "film", _encode(".png", pixels))).pixels, pixels)
+
+
+# Bad input: one sentence with the file's name, whatever is wrong
+
+
+def _huge_png():
+    header = struct.pack(">IIBBBBB", 46341, 46341, 8, 0, 0, 0, 0)
+    chunk = b"IHDR" + header
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+
+
+def _pages():
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, np.stack([FILM8] * 2), photometric="minisblack")
+    return buffer.getvalue()
+
+
+def _deflate_bomb():
+    plain = dicom_bytes(FILM, syntax=uid.DeflatedExplicitVRLittleEndian)
+    (meta_length,) = struct.unpack_from("<I", plain, 140)
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    body = b"".join(packer.compress(bytes(1 << 24)) for _ in range(50)) + packer.flush()
+    return plain[: 144 + meta_length] + body
+
+
+BAD = {
+    "empty": (b"", UnreadableFile, "is empty"),
+    "text": (b"This is no film, whatever its name is.\n" * 20, UnreadableFile, "is no DICOM"),
+    "header cut": (dicom_bytes(FILM)[:400], ReadError, "fetch"),
+    "pixels cut": (dicom_bytes(FILM)[:-100], UnreadableFile, "cut short"),
+    "no pixels": (dicom_bytes(FILM, PixelData=None), UnsupportedFilm, "has no pixels"),
+    "no rows": (dicom_bytes(FILM, Rows=None), UnreadableFile, "no Rows"),
+    "huge": (dicom_bytes(FILM, Rows=46341, Columns=46341), UnsupportedFilm, "46341 x 46341"),
+    "large without data": (dicom_bytes(FILM, Rows=9000, Columns=9000), UnreadableFile, "162000000 bytes"),
+    "huge png": (_huge_png(), UnsupportedFilm, "46341 x 46341"),
+    "png cut": (_encode(".png", FILM8)[:-60], UnreadableFile, "cut short"),
+    "jpeg cut": (_encode(".jpg", FILM8)[:-60], UnreadableFile, "cut short"),
+    "tiff cut": (_encode(".tif", FILM8)[:500], UnreadableFile, "cut short"),
+    "pages": (_pages(), UnsupportedFilm, "more than one picture"),
+    "frames": (dicom_bytes(FILM, NumberOfFrames=3), UnsupportedFilm, "3 frames"),
+    "ct": (dicom_bytes(FILM, Modality="CT"), UnsupportedFilm, "CT slice"),
+    "report": (dicom_bytes(FILM, Modality="SR", PixelData=None), UnsupportedFilm, "structured report"),
+    "bits": (dicom_bytes(FILM.astype(np.uint32)), UnsupportedFilm, "32 bits"),
+    "bomb": (_deflate_bomb(), UnsupportedFilm, "inflates"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_refused_in_plain_words(tmp_path, name):
+    data, kind, words = BAD[name]
+    path = _write(tmp_path / "film.dcm", data)
+    with pytest.raises(kind, match=words) as caught:
+        load(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_file_and_folder_are_refused(tmp_path):
+    with pytest.raises(UnreadableFile, match="no such file"):
+        load(tmp_path / "missing.dcm")
+    with pytest.raises(UnreadableFile, match="is a folder"):
+        load(tmp_path)
+
+
+SEEDS = {
+    "dicom": dicom_bytes(FILM, PixelSpacing=[0.2, 0.2]),
+    "compressed": dicom_bytes(
+        FILM, syntax=uid.JPEG2000Lossless, frame=imagecodecs.jpeg2k_encode(FILM, codecformat="j2k")
+    ),
+    "png": _encode(".png", FILM8),
+    "jpeg": _encode(".jpg", FILM8),
+    "tiff": _encode(".tif", FILM8),
+}
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_damaged_bytes_raise_nothing_but_read_errors(tmp_path, name):
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        data = np.frombuffer(SEEDS[name], np.uint8).copy()
+        places = rng.integers(0, min(len(data), 2000), 4)
+        data[places] = rng.integers(0, 256, 4)
+        kept = len(data) if rng.random() < 0.5 else rng.integers(1, len(data))
+        try:
+            loaded = load(_write(tmp_path / "film", data[:kept].tobytes()))
+        except ReadError:
+            continue
+        assert np.isfinite(loaded.pixels).all()
+
+
+# Lists of films, and what is understood of one
+
+
+def test_folder_gives_its_films_in_order(tmp_path):
+    for name in ("b/2", "a.png", "b/1.dcm", ".hidden/x.dcm", "a.overlay.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_dicom(tmp_path / name, FILM)
+    (tmp_path / "notes.txt").write_text("no film")
+    found = list(find_films([tmp_path, tmp_path / "a.png"]))
+    assert found == [tmp_path / "a.png", tmp_path / "b" / "1.dcm", tmp_path / "b" / "2"]
+
+
+def test_folder_without_films_is_an_error(tmp_path):
+    with pytest.raises(ReadError, match="holds no films"):
+        list(find_films([tmp_path]))
+
+
+def test_dicomdir_stands_for_its_images():
+    found = list(find_films([get_testdata_file("DICOMDIR")]))
+    assert found
+    assert all(path.is_file() for path in found)
+    assert load(next(path for path in found if "CR1" in path.parts)).source.modality == "CR"
+
+
+def test_description_holds_no_patient(tmp_path):
+    facts = describe(write_dicom(tmp_path / "film", FILM, BodyPartExamined="HAND", ImageLaterality="L"))
+    assert (facts["format"], facts["rows"], facts["body_part"], facts["laterality"]) == ("DICOM", 96, "HAND", "L")
+    assert "secret" not in str(facts).lower()
