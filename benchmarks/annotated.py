@@ -17,10 +17,14 @@ from skimage.draw import polygon2mask
 
 from calcidetect import exposure, ops, pipeline, readers
 from calcidetect.config import Config
-from calcidetect.types import Field, Radiograph
+from calcidetect.phantom import Phantom, make_phantom
+from calcidetect.types import Field, Grid, Radiograph, Source
 
 FOLDS = 5
 STEP_SIGMA_MM = 0.5
+PHANTOM_MM = 0.25
+PHANTOM_SEED = 1000
+"""Phantoms with seeds from here on are for fitting; tests and sample images use smaller ones."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,26 @@ def load_film(film: AnnotatedFilm) -> Radiograph:
     """The film at its annotated pitch, which for most is an estimate from anatomy."""
     radiograph = readers.load(film.path)
     return with_pitch(radiograph, film.mm_px)
+
+
+def phantom_film(kind: str, seed: int) -> tuple[Radiograph, Phantom]:
+    """A synthetic film, read as if from a file that states its spacing, and its truth."""
+    phantom = make_phantom(kind, seed=seed, spacing_mm=PHANTOM_MM)
+    shape = phantom.pixels.shape
+    grid = Grid(
+        shape=shape,
+        source_shape=shape,
+        spacing_mm=phantom.spacing_mm,
+        spacing_source="given",
+        nominal_mm=phantom.spacing_mm,
+    )
+    radiograph = Radiograph(
+        pixels=phantom.pixels.astype(np.float32),
+        valid=np.ones(shape, bool),
+        grid=grid,
+        source=Source(path=f"{kind} {seed}", pixel_hash=""),
+    )
+    return radiograph, phantom
 
 
 def with_pitch(radiograph: Radiograph, mm: float) -> Radiograph:

@@ -15,10 +15,20 @@ from pathlib import Path
 import boosting
 import cv2
 import numpy as np
-from annotated import FOLDS, AnnotatedFilm, load_film, read_annotations, vary, working_film
+from annotated import (
+    FOLDS,
+    PHANTOM_SEED,
+    AnnotatedFilm,
+    load_film,
+    phantom_film,
+    read_annotations,
+    vary,
+    working_film,
+)
 
 from calcidetect import bone, ops
 from calcidetect.config import Config
+from calcidetect.phantom import KINDS
 from calcidetect.types import Radiograph
 
 VARIATIONS = 3
@@ -54,6 +64,16 @@ def film_samples(film: AnnotatedFilm, radiograph: Radiograph, mask_path: Path, r
     return [np.concatenate(column) for column in zip(*samples, strict=True)], list(planes)
 
 
+def phantom_samples(kind: str, seed: int):
+    """Like `film_samples`, of a synthetic film with its exact bone mask."""
+    rng = np.random.default_rng(seed)
+    radiograph, phantom = phantom_film(kind, seed)
+    working, field = working_film(vary(radiograph, rng), Config())
+    planes, body = bone.reduced_features(working, field, pixel_mm=Config().bone.pixel_mm)
+    samples = mask_samples(np.stack(list(planes.values())), body, 1 + phantom.bone.astype(np.uint8), rng)
+    return [np.concatenate(column) for column in zip(*samples, strict=True)], list(planes)
+
+
 def mask_samples(stack: np.ndarray, body: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> list:
     """Pixels of each class; soft tissue near bone is drawn three times as often as the rest."""
     bone_distance = ops.distance(ops.resize_mask(mask == 2, body.shape))
@@ -76,6 +96,7 @@ def main() -> None:
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--masks", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--phantoms", type=int, default=24)
     given = parser.parse_args()
     films = read_annotations(given.films, given.annotations)
     columns, owners, varied = [], [], []
@@ -87,22 +108,27 @@ def main() -> None:
             columns.append(sample)
             owners.append(np.full(len(sample[1]), index))
             varied.append(np.full(len(sample[1]), variation > 0))
+    for number in range(given.phantoms):
+        sample, names = phantom_samples(KINDS[number % len(KINDS)], PHANTOM_SEED + number)
+        columns.append(sample)
+        owners.append(np.full(len(sample[1]), -1))
+        varied.append(np.ones(len(sample[1]), bool))
     features, truth, weight, is_point = (np.concatenate(column) for column in zip(*columns, strict=True))
     owner, is_varied = np.concatenate(owners), np.concatenate(varied)
     chance = np.zeros(len(truth))
     for fold in range(FOLDS):
-        left_out = owner % FOLDS == fold
+        left_out = (owner % FOLDS == fold) & (owner >= 0)
         model = boosting.fit(features[~left_out], truth[~left_out], weight[~left_out], rounds=ROUNDS, depth=DEPTH)
         chance[left_out] = model.predict_proba(features[left_out])[:, 1]
         (given.out / f"bone_{fold}.json").write_text(boosting.tables_json(model, names))
-    report(chance, truth, is_point & ~is_varied, np.array([films[i].region for i in owner]))
+    report(chance, truth, is_point & ~is_varied, np.array([films[i].region if i >= 0 else "phantom" for i in owner]))
     model = boosting.fit(features, truth, weight, rounds=ROUNDS, depth=DEPTH)
     (given.out / "bone.json").write_text(boosting.tables_json(model, names))
 
 
 def report(chance: np.ndarray, truth: np.ndarray, counted: np.ndarray, region: np.ndarray) -> None:
     """Share of labelled points of films left out that are right."""
-    for name in ["all", *sorted(set(region))]:
+    for name in ["all", *sorted(set(region) - {"phantom"})]:
         here = counted & ((region == name) | (name == "all"))
         right = (chance > 0.5) == truth
         bone_right, soft_right = right[here & (truth == 1)].mean(), right[here & (truth == 0)].mean()

@@ -1,9 +1,10 @@
 """Fit the scorer on deposits put into annotated films.
 
-    python benchmarks/fit_score.py FILMS --annotations annotations.json --bone FOLDER --out FOLDER
+    python benchmarks/fit_score.py FILMS --annotations annotations.json --masks MASKS --bone FOLDER --out FOLDER
 
 FOLDER of --bone holds what fit_bone.py wrote: each film is scanned with bone tables that never saw it. Every film is
-used once as it is and COPIES times with deposits in its soft polygons and another gain, latitude, sharpness and pitch.
+used once as it is and COPIES times with deposits in its soft tissue and another gain, latitude, sharpness and pitch.
+Phantoms join every fit.
 Candidates that hit a deposit (or real calcification) are right, those in ``ignore`` boxes are left out, all others
 wrong. Writes ``score.json``, calibrated on films left out, and prints the FROC of films left out.
 """
@@ -17,12 +18,15 @@ from functools import partial
 from pathlib import Path
 
 import boosting
+import cv2
 import numpy as np
 from annotated import (
     FOLDS,
+    PHANTOM_SEED,
     AnnotatedFilm,
     annotated_step,
     load_film,
+    phantom_film,
     read_annotations,
     soft_mask,
     vary,
@@ -31,11 +35,13 @@ from annotated import (
 )
 from sklearn.linear_model import LogisticRegression
 
-from calcidetect import background, bone, detect, measure
+from calcidetect import background, bone, detect, measure, ops
 from calcidetect.config import Config
 from calcidetect.evaluate import MARGIN_MM, Truth, froc, hits, inside_any, sensitivity_at
+from calcidetect.phantom import KINDS
 from calcidetect.simulate import insert_deposits
 from calcidetect.trees import parse_tables
+from calcidetect.types import Radiograph
 
 DEPOSITS = (2, 6)
 POSITIVE_WEIGHT = 3.0
@@ -60,38 +66,66 @@ class Sample:
     easy: np.ndarray
 
 
-def scan_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: Path) -> Sample:
+def scan_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: Path, mask_folder: Path) -> Sample:
     """Scan copy `job[1]` of film `job[0]`; copy 0 is the film as it is."""
     index, copy = job
-    film, config, rng = films[index], Config(), np.random.default_rng([index, copy])
+    film, rng = films[index], np.random.default_rng([index, copy])
     radiograph, deposits = load_film(film), ()
     if copy:
         pixels, _, deposits = insert_deposits(
             radiograph.pixels,
-            soft_mask(film, radiograph.grid.shape),
+            deposit_places(film, radiograph, mask_folder, rng),
             count=int(rng.integers(*DEPOSITS)),
             bone_step=annotated_step(film, radiograph.pixels),
             pixel_mm=film.mm_px,
             rng=rng,
         )
         radiograph = vary(with_pixels(radiograph, pixels), rng)
+    tables = (bone_folder / f"bone_{index % FOLDS}.json").read_text()
+    truths = [Truth(box=d.box, row=d.row, col=d.col) for d in deposits]
+    truths += [Truth(box=tuple(b), row=(b[1] + b[3]) / 2, col=(b[0] + b[2]) / 2) for b in film.real]
+    easy = [d.diameter_mm >= 3 and d.contrast >= 0.5 for d in deposits] + [True] * len(film.real)
+    return scan(radiograph, tables, truths, film.ignore, film=index, pixel_mm=film.mm_px, easy=easy)
+
+
+def deposit_places(film: AnnotatedFilm, radiograph: Radiograph, masks: Path, rng: np.random.Generator) -> np.ndarray:
+    """Where deposits may lie: the soft polygons or, every other time on limbs, all that is surely no bone."""
+    path = masks / f"{film.path.stem}.png"
+    if film.region in ("chest", "shoulder", "hip") or rng.random() < 0.5 or not path.exists():
+        return soft_mask(film, radiograph.grid.shape)
+    _, field = working_film(radiograph, Config())
+    not_bone = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) == 1
+    return not_bone & ops.resize_mask(field.body, radiograph.grid.shape)
+
+
+def scan_phantom(seed: int, *, bone_folder: Path) -> Sample:
+    """Scan a synthetic film, varied; its mimics are ignored."""
+    radiograph, phantom = phantom_film(KINDS[seed % len(KINDS)], PHANTOM_SEED + seed)
+    marks = [d for d in phantom.deposits if d.label == "calcification"]
+    truths = [Truth(box=(d.x0, d.y0, d.x1, d.y1), row=d.row, col=d.col) for d in marks]
+    mimics = [(d.x0, d.y0, d.x1, d.y1) for d in phantom.deposits if d.label != "calcification"]
+    varied = vary(radiograph, np.random.default_rng(seed))
+    tables = (bone_folder / "bone.json").read_text()
+    return scan(varied, tables, truths, mimics, film=-1, pixel_mm=phantom.spacing_mm, easy=[True] * len(marks))
+
+
+def scan(radiograph, tables, truths, ignore, *, film: int, pixel_mm: float, easy: list[bool]) -> Sample:
+    """Generate and measure candidates and say which deposit each hits."""
+    config = Config()
     working, field = working_film(radiograph, config)
-    tables = parse_tables((bone_folder / f"bone_{index % FOLDS}.json").read_text())
-    anatomy = bone.segment_bone(working, field, config.bone, tables=tables)
+    anatomy = bone.segment_bone(working, field, config.bone, tables=parse_tables(tables))
     tissue = background.estimate_background(working, anatomy, config.background)
     labels = detect.find_candidates(working, anatomy, tissue, config.detect)
     features = measure.candidate_features(working, field, anatomy, tissue, labels)
     candidates = measure.measure(working, labels, features)
-    truths = [Truth(box=d.box, row=d.row, col=d.col) for d in deposits]
-    truths += [Truth(box=tuple(b), row=(b[1] + b[3]) / 2, col=(b[0] + b[2]) / 2) for b in film.real]
-    hit = hits(candidates, truths, pixel_mm=film.mm_px)
-    ignored = inside_any(candidates, film.ignore, margin=MARGIN_MM / film.mm_px) & (hit < 0)
+    hit = hits(candidates, truths, pixel_mm=pixel_mm)
+    ignored = inside_any(candidates, ignore, margin=MARGIN_MM / pixel_mm) & (hit < 0)
     return Sample(
-        film=index,
+        film=film,
         names=tuple(features),
         features=np.stack(list(features.values()), axis=1),
         deposit=np.where(ignored, IGNORED, hit),
-        easy=np.array([d.diameter_mm >= 3 and d.contrast >= 0.5 for d in deposits] + [True] * len(film.real), bool),
+        easy=np.array(easy, bool),
     )
 
 
@@ -102,11 +136,11 @@ def fit(samples: list[Sample]):
     return boosting.fit(features, truth, np.where(truth, POSITIVE_WEIGHT, 1.0), rounds=ROUNDS, depth=DEPTH)
 
 
-def cross_validate(samples: list[Sample]) -> list[np.ndarray]:
+def cross_validate(samples: list[Sample], phantoms: list[Sample]) -> list[np.ndarray]:
     """Log-odds of every sample's candidates by tables that never saw its film."""
     scores = {}
     for fold in range(FOLDS):
-        model = fit([sample for sample in samples if sample.film % FOLDS != fold])
+        model = fit([sample for sample in samples if sample.film % FOLDS != fold] + phantoms)
         scores |= {
             number: model.predict(sample.features, prediction_type="RawFormulaVal")
             for number, sample in enumerate(samples)
@@ -162,22 +196,31 @@ def main() -> None:
     parser.add_argument("films", type=Path)
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--bone", type=Path, required=True)
+    parser.add_argument("--masks", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--copies", type=int, default=4)
+    parser.add_argument("--phantoms", type=int, default=45)
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     films = read_annotations(given.films, given.annotations)
     jobs = [(index, copy) for index in range(len(films)) for copy in range(given.copies + 1)]
     with ProcessPoolExecutor(given.jobs) as pool:
-        samples = list(pool.map(partial(scan_copy, films=films, bone_folder=given.bone), jobs, chunksize=4))
+        samples = list(
+            pool.map(
+                partial(scan_copy, films=films, bone_folder=given.bone, mask_folder=given.masks), jobs, chunksize=4
+            )
+        )
+        phantoms = list(pool.map(partial(scan_phantom, bone_folder=given.bone), range(given.phantoms)))
     reached = sum(len(set(sample.deposit[sample.deposit >= 0])) for sample in samples)
     candidates = np.mean([len(sample.deposit) for sample in samples])
     print(f"generator: {reached} of {sum(len(s.easy) for s in samples)} deposits, {candidates:.0f} candidates a film")
-    scores = cross_validate(samples)
+    scores = cross_validate(samples, phantoms)
     report(samples, scores, films)
     slope, offset = calibration(samples, scores)
     operating_points(samples, scores, slope, offset)
-    (given.out / "score.json").write_text(boosting.tables_json(fit(samples), list(samples[0].names), slope, offset))
+    (given.out / "score.json").write_text(
+        boosting.tables_json(fit(samples + phantoms), list(samples[0].names), slope, offset)
+    )
 
 
 if __name__ == "__main__":

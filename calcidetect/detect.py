@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import FloatImage, LabelImage
+from calcidetect.arrays import FloatImage, LabelImage, Mask
 from calcidetect.config import DetectSettings
 from calcidetect.types import Anatomy, Background, Radiograph
 
@@ -24,6 +24,9 @@ DIFFERENCE_RATIO = 1.6
 
 RADIUS_PER_SIGMA = 1.41421356
 """A disc of this many sigmas answers a Laplacian most strongly (Lindeberg 1998, doi:10.1023/A:1008045108935)."""
+
+FINEST_SIGMA = 2.0
+"""In pixels: a scale is searched on a film reduced until its sigma is about this."""
 
 CLUTTER_SIGMAS = 4.0
 CLUTTER_MM = 8.0
@@ -86,18 +89,9 @@ def blob_scales(settings: DetectSettings, pixel_mm: float) -> npt.NDArray[np.flo
 
 def find_seeds(signal: FloatImage, anatomy: Anatomy, settings: DetectSettings, *, pixel_mm: float) -> Seeds:
     """Find maxima of the difference of Gaussians in place and scale, inside the body."""
-    sigmas = blob_scales(settings, pixel_mm)
-    stack = [ops.smooth(signal, s) - ops.smooth(signal, DIFFERENCE_RATIO * s) for s in sigmas]
-    found = []
-    for index, (sigma, response) in enumerate(zip(sigmas, stack, strict=True)):
-        usual = _usual_response(response, anatomy, max(CLUTTER_SIGMAS * sigma, CLUTTER_MM / pixel_mm))
-        peak = (response >= ops.maximum(response, 2 * round(sigma) + 1)) & (response > settings.min_snr * usual)
-        for neighbour in stack[max(0, index - 1) : index + 2]:
-            peak &= response >= settings.scale_slack * neighbour
-        rows, cols = np.nonzero(peak & anatomy.body)
-        snr = response[rows, cols] / usual[rows, cols]
-        best = np.argsort(-snr, kind="stable")[: settings.max_per_scale]
-        found.append((rows[best], cols[best], np.full(len(best), sigma), snr[best]))
+    found = [
+        _scale_seeds(signal, anatomy, sigma, settings, pixel_mm=pixel_mm) for sigma in blob_scales(settings, pixel_mm)
+    ]
     rows, cols, sigma, snr = (np.concatenate(column) for column in zip(*found, strict=True))
     order = np.lexsort((cols, rows, -snr))
     return Seeds(
@@ -108,14 +102,45 @@ def find_seeds(signal: FloatImage, anatomy: Anatomy, settings: DetectSettings, *
     )
 
 
-def _usual_response(response: FloatImage, anatomy: Anatomy, sigma: float) -> FloatImage:
+def _scale_seeds(
+    signal: FloatImage, anatomy: Anatomy, sigma: float, settings: DetectSettings, *, pixel_mm: float
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float64], FloatImage]:
+    """Rows, columns, sigma and signal-to-clutter of the strongest maxima at one scale.
+
+    Wide scales are searched on a reduced film: nothing on it is finer than they are.
+    """
+    factor = max(1, int(sigma / FINEST_SIGMA))
+    shape = (max(1, signal.shape[0] // factor), max(1, signal.shape[1] // factor))
+    small, body = ops.resize_area(signal, shape), ops.resize_mask(anatomy.body, shape)
+    own = sigma / factor
+    finer, response, coarser = (_response(small, own * ratio) for ratio in (1 / SCALE_RATIO, 1.0, SCALE_RATIO))
+    usual = _usual_response(response, body, max(CLUTTER_SIGMAS * own, CLUTTER_MM / pixel_mm / factor))
+    usual += np.float32(NOISE_FLOOR_STEPS * anatomy.bone_step)
+    peak = (response >= ops.maximum(response, 2 * round(own) + 1)) & (response > settings.min_snr * usual) & body
+    peak &= response >= settings.scale_slack * np.maximum(finer, coarser)
+    rows, cols = np.nonzero(peak)
+    snr = response[rows, cols] / usual[rows, cols]
+    best = np.argsort(-snr, kind="stable")[: settings.max_per_scale]
+    rows, cols = _enlarged(rows[best], factor, signal.shape[0]), _enlarged(cols[best], factor, signal.shape[1])
+    return rows, cols, np.full(len(best), sigma), snr[best]
+
+
+def _response(image: FloatImage, sigma: float) -> FloatImage:
+    return ops.smooth(image, sigma) - ops.smooth(image, DIFFERENCE_RATIO * sigma)
+
+
+def _enlarged(index: npt.NDArray[np.intp], factor: int, size: int) -> npt.NDArray[np.intp]:
+    return np.minimum(index * factor + factor // 2, size - 1)
+
+
+def _usual_response(response: FloatImage, body: Mask, sigma: float) -> FloatImage:
     """Root mean square of the blob response over the body nearby: the structured noise at this scale.
 
     Local, because a display curve may give a deposit a tenth of the grey levels in a shoulder that it has in a lung.
     """
-    body = anatomy.body.astype(np.float32)
-    energy = ops.smooth(response * response * body, sigma) / np.maximum(ops.smooth(body, sigma), 1e-3)
-    return np.sqrt(np.maximum(energy, 0)) + np.float32(NOISE_FLOOR_STEPS * anatomy.bone_step)
+    weight = body.astype(np.float32)
+    energy = ops.smooth(response * response * weight, sigma) / np.maximum(ops.smooth(weight, sigma), np.float32(1e-3))
+    return np.sqrt(np.maximum(energy, np.float32(0)))
 
 
 def _outline(signal: FloatImage, anatomy: Anatomy, seeds: Seeds, *, max_radius: float) -> LabelImage:

@@ -56,11 +56,17 @@ def hits(candidates: Sequence[Candidate], truths: Sequence[Truth], *, pixel_mm: 
     box = np.array([t.box for t in truths], float)[None]
     middle = np.array([(t.col, t.row) for t in truths])[None]
     margin, least = MARGIN_MM / pixel_mm, (LEAST_BOX_MM / pixel_mm) ** 2
-    near = ((centre >= box[..., :2] - margin) & (centre <= box[..., 2:] + margin)).all(axis=-1)
-    covers = ((middle >= mark[..., :2]) & (middle <= mark[..., 2:])).all(axis=-1)
+    near = _inside(centre, box[..., :2] - margin, box[..., 2:] + margin)
+    covers = _inside(middle, mark[..., :2], mark[..., 2:])
     fits = _area(mark) <= LARGEST_SHARE * np.maximum(_area(box), least)
     hit = (near | covers) & fits
     return np.where(hit.any(axis=1), hit.argmax(axis=1), -1)
+
+
+def _inside(
+    point: npt.NDArray[np.float64], low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
+) -> npt.NDArray[np.bool_]:
+    return np.all((point >= low) & (point <= high), axis=-1)
 
 
 def _area(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -75,8 +81,7 @@ def inside_any(
         return np.zeros(len(candidates), bool)
     centre = np.array([(c.col, c.row) for c in candidates])[:, None]
     box = np.asarray(boxes, float)[None]
-    inside = ((centre >= box[..., :2] - margin) & (centre <= box[..., 2:] + margin)).all(axis=-1)
-    return np.asarray(inside.any(axis=1))
+    return np.any(_inside(centre, box[..., :2] - margin, box[..., 2:] + margin), axis=1)
 
 
 def froc(

@@ -239,7 +239,7 @@ def _neighbours(regions: _Regions, contrast: Column, pixel_mm: float) -> dict[st
 
 
 def measure(radiograph: Radiograph, labels: LabelImage, features: dict[str, Column]) -> tuple[Candidate, ...]:
-    """Turn labelled regions into candidates in source pixels, score still 0 and label ``other``.
+    """Turn labelled regions into candidates in source pixels, labelled ``calcification``.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def measure(radiograph: Radiograph, labels: LabelImage, features: dict[str, Colu
     labels
         int32 (rows, cols): candidates 1 … n.
     features
-        From `candidate_features`, for the same labels.
+        From `candidate_features`, for the same labels; a column ``score`` becomes the candidates' score, 0 without.
     """
     return tuple(
         _candidate(number, box, radiograph.grid, labels, features)
@@ -264,6 +264,7 @@ def _candidate(
     features: dict[str, Column],
 ) -> Candidate:
     own = {name: float(column[number - 1]) for name, column in features.items()}
+    score = own.pop("score", 0.0)
     inside = labels[box] == number
     corner = np.array([box[0].start, box[1].start])
     rows, cols = np.nonzero(inside)
@@ -276,8 +277,8 @@ def _candidate(
     touching = bool(own["bone_distance_mm"] < 1.5 * grid.nominal_mm)
     return Candidate(
         id=number,
-        score=0.0,
-        label="other",
+        score=score,
+        label="calcification",
         zone="",
         x0=int(x0),
         y0=int(y0),

@@ -40,8 +40,9 @@ def gaussian(image: FloatImage, sigma: float) -> FloatImage:
 
 def masked_gaussian(image: FloatImage, mask: Mask, sigma: float) -> FloatImage:
     """Gaussian mean over the pixels of `mask` only; far from any, the nearest such mean's value fades to 0/0 -> 0."""
-    weight = mask.astype(np.float32)
-    return gaussian(image * weight, sigma) / np.maximum(gaussian(weight, sigma), np.float32(1e-6))
+    weight: FloatImage = mask.astype(np.float32)
+    mean = gaussian(image * weight, sigma) / np.maximum(gaussian(weight, sigma), np.float32(1e-6))
+    return mean.astype(np.float32, copy=False)
 
 
 def box_mean(image: FloatImage, size: int) -> FloatImage:

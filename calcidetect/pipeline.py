@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from calcidetect import background, bone, detect, exposure, measure, ops, readers, regions, score
+from calcidetect import background, bone, detect, exposure, measure, mimics, ops, readers, regions, score
 from calcidetect.arrays import LabelImage
 from calcidetect.config import Config
 from calcidetect.errors import FieldError
+from calcidetect.measure import Column
 from calcidetect.types import Candidate, Field, Grid, Radiograph, Report, Scan
 
 MIN_SIDE = 16
@@ -71,17 +72,18 @@ def scan(
     tissue = background.estimate_background(working, anatomy, config.background)
     labels = detect.find_candidates(working, anatomy, tissue, config.detect)
     features = measure.candidate_features(working, field, anatomy, tissue, labels)
-    measured = measure.measure(working, labels, features)
     least = score.OPERATING_POINT if min_score is None else min_score
-    kept, labels = _keep(measured, score.scores(features), labels, least)
+    features, labels = _keep(features | {"score": score.scores(features)}, labels, least)
+    candidates = measure.measure(working, labels, features)
+    candidates = mimics.label_mimics(candidates, working, field, anatomy, region=place.name)
     report = Report(
         source=radiograph.source,
         grid=radiograph.grid,
         region=place.name,
         laterality=radiograph.source.laterality,
-        candidates=kept,
+        candidates=candidates,
         min_score=least,
-        burden_mm2=_burden(kept, radiograph.grid),
+        burden_mm2=_burden(candidates, radiograph.grid),
         bone_step=anatomy.bone_step,
         bone_confidence=anatomy.confidence,
         flags=tuple(dict.fromkeys(radiograph.flags + field.flags + ("no_bone",) * (not anatomy.bone.any()))),
@@ -148,16 +150,13 @@ def _longer_side(field: Field) -> int:
     return int(max(np.ptp(rows), np.ptp(cols))) + 1
 
 
-def _keep(
-    measured: tuple[Candidate, ...], chances: np.ndarray, labels: LabelImage, least: float
-) -> tuple[tuple[Candidate, ...], LabelImage]:
-    """Candidates at or above `least`, numbered by falling score, and their label image."""
-    ranked = score.rank(measured, chances)
-    kept = tuple(candidate for candidate in ranked if candidate.score >= least)
-    new_number = np.zeros(len(measured) + 1, np.int32)
-    order = np.argsort(-chances, kind="stable")
-    new_number[order[: len(kept)] + 1] = np.arange(1, len(kept) + 1)
-    return kept, new_number[labels]
+def _keep(features: dict[str, Column], labels: LabelImage, least: float) -> tuple[dict[str, Column], LabelImage]:
+    """Keep what scores `least` or more, numbered 1, 2, … by falling score."""
+    order = np.argsort(-features["score"], kind="stable")
+    order = order[features["score"][order] >= least]
+    number = np.zeros(len(features["score"]) + 1, np.int32)
+    number[order + 1] = np.arange(1, len(order) + 1)
+    return {name: column[order] for name, column in features.items()}, number[labels]
 
 
 def _burden(candidates: tuple[Candidate, ...], grid: Grid) -> float | None:

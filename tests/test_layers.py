@@ -33,7 +33,7 @@ LAYERS = (
         "trees",
     },
     {"dicom_reader", "picture_reader"},
-    {"readers", "exposure", "bone", "background", "detect", "measure", "score", "regions"}
+    {"readers", "exposure", "bone", "background", "detect", "measure", "score", "regions", "mimics"}
     | {"phantom", "simulate", "evaluate", "burden"},
     # 3 to 7
     {"pipeline"},
