@@ -109,7 +109,7 @@ def main() -> None:
             owners.append(np.full(len(sample[1]), index))
             varied.append(np.full(len(sample[1]), variation > 0))
     for number in range(given.phantoms):
-        sample, names = phantom_samples(KINDS[number % len(KINDS)], PHANTOM_SEED + number)
+        sample, names = phantom_samples(sorted(KINDS)[number % len(KINDS)], PHANTOM_SEED + number)
         columns.append(sample)
         owners.append(np.full(len(sample[1]), -1))
         varied.append(np.ones(len(sample[1]), bool))

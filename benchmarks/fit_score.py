@@ -35,7 +35,7 @@ from annotated import (
 )
 from sklearn.linear_model import LogisticRegression
 
-from calcidetect import background, bone, detect, measure, ops
+from calcidetect import background, bone, detect, measure, mimics, ops
 from calcidetect.config import Config
 from calcidetect.evaluate import MARGIN_MM, Truth, froc, hits, inside_any, sensitivity_at
 from calcidetect.phantom import KINDS
@@ -100,7 +100,7 @@ def deposit_places(film: AnnotatedFilm, radiograph: Radiograph, masks: Path, rng
 
 def scan_phantom(seed: int, *, bone_folder: Path) -> Sample:
     """Scan a synthetic film, varied; its mimics are ignored."""
-    radiograph, phantom = phantom_film(KINDS[seed % len(KINDS)], PHANTOM_SEED + seed)
+    radiograph, phantom = phantom_film(sorted(KINDS)[seed % len(KINDS)], PHANTOM_SEED + seed)
     marks = [d for d in phantom.deposits if d.label == "calcification"]
     truths = [Truth(box=(d.x0, d.y0, d.x1, d.y1), row=d.row, col=d.col) for d in marks]
     mimics = [(d.x0, d.y0, d.x1, d.y1) for d in phantom.deposits if d.label != "calcification"]
@@ -117,7 +117,8 @@ def scan(radiograph, tables, truths, ignore, *, film: int, pixel_mm: float, easy
     tissue = background.estimate_background(working, anatomy, config.background)
     labels = detect.find_candidates(working, anatomy, tissue, config.detect)
     features = measure.candidate_features(working, field, anatomy, tissue, labels)
-    candidates = measure.measure(working, labels, features)
+    kinds = [mimics.MARK] * int(labels.max())
+    candidates = measure.measure(working, labels, features=features, kinds=kinds)
     hit = hits(candidates, truths, pixel_mm=pixel_mm)
     ignored = inside_any(candidates, ignore, margin=MARGIN_MM / pixel_mm) & (hit < 0)
     return Sample(

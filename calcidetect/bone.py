@@ -106,4 +106,4 @@ def bone_step(pixels: FloatImage, bone: Mask, body: Mask, pixel_mm: float) -> fl
 
 def _confidence(chance: FloatImage, bone: Mask, body: Mask) -> float:
     """Mean certainty of the decision over the body, 0 (a coin toss) to 1; 0 without bone."""
-    return float(np.abs(2 * chance[body] - 1).mean()) if bone.any() else 0.0
+    return round(float(np.abs(2 * chance[body] - 1).mean(dtype=np.float64)), 6) if bone.any() else 0.0

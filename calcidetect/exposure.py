@@ -85,8 +85,8 @@ def find_field(radiograph: Radiograph, settings: ExposureSettings) -> Field:
 
 def _unit_range(radiograph: Radiograph) -> FloatImage:
     """Stretch the film's own range to 0 … 1."""
-    if min(radiograph.grid.shape) < MIN_SIDE:
-        rows, cols = radiograph.grid.shape
+    rows, cols = radiograph.grid.source_shape
+    if min(rows, cols) < MIN_SIDE:
         raise FieldError(f"The film has {rows} x {cols} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed.")
     values = radiograph.pixels[radiograph.valid]
     low, high = np.percentile(values[:: max(1, values.size // 100_000)], RANGE_PERCENTILES) if values.size else (0, 0)

@@ -6,6 +6,7 @@ each centre.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -195,7 +196,7 @@ def _rings(
         features[f"even_pair_{name}"] = pair / scale
         features[f"even_most_{name}"] = ordered[:, -1] / scale
         chance = ops.sample(anatomy.bone_probability, rows, cols)
-        features[f"bone_ring_{name}"] = chance.mean(axis=1)
+        features[f"bone_ring_{name}"] = chance.mean(axis=1, dtype=np.float64)
         features[f"bone_ring_most_{name}"] = chance.max(axis=1)
     return features
 
@@ -238,8 +239,18 @@ def _neighbours(regions: _Regions, contrast: Column, pixel_mm: float) -> dict[st
     return features
 
 
-def measure(radiograph: Radiograph, labels: LabelImage, features: dict[str, Column]) -> tuple[Candidate, ...]:
-    """Turn labelled regions into candidates in source pixels, labelled ``calcification``.
+def centres(labels: LabelImage) -> npt.NDArray[np.float64]:
+    """``(row, col)`` of the centre of each label 1 … n on its own grid, shape (n, 2)."""
+    if not labels.any():
+        return np.zeros((0, 2))
+    regions = _regions(labels)
+    return np.stack([regions.rows, regions.cols], axis=1)
+
+
+def measure(
+    radiograph: Radiograph, labels: LabelImage, *, features: dict[str, Column], kinds: Sequence[str]
+) -> tuple[Candidate, ...]:
+    """Turn labelled regions into candidates in source pixels.
 
     Parameters
     ----------
@@ -249,16 +260,20 @@ def measure(radiograph: Radiograph, labels: LabelImage, features: dict[str, Colu
         int32 (rows, cols): candidates 1 … n.
     features
         From `candidate_features`, for the same labels; a column ``score`` becomes the candidates' score, 0 without.
+    kinds
+        Label of each, one of `LABELS`.
     """
     return tuple(
-        _candidate(number, box, radiograph.grid, labels, features)
-        for number, box in enumerate(ops.label_boxes(labels), start=1)
+        _candidate(number, box, kind, grid=radiograph.grid, labels=labels, features=features)
+        for number, (box, kind) in enumerate(zip(ops.label_boxes(labels), kinds, strict=True), start=1)
     )
 
 
 def _candidate(
     number: int,
     box: tuple[slice, slice],
+    kind: str,
+    *,
     grid: Grid,
     labels: LabelImage,
     features: dict[str, Column],
@@ -278,7 +293,7 @@ def _candidate(
     return Candidate(
         id=number,
         score=score,
-        label="calcification",
+        label=kind,
         zone="",
         x0=int(x0),
         y0=int(y0),

@@ -5,15 +5,13 @@ So far the trachea alone: its rings calcify in two of three men and a third of w
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import FloatImage
-from calcidetect.types import Anatomy, Candidate, Field, Radiograph
+from calcidetect.arrays import FloatImage, LabelImage
+from calcidetect.measure import Column, centres
+from calcidetect.types import Anatomy, Field, Radiograph
 
 TRACHEA_SHARE = 0.42
 """The trachea ends at the carina, within this upper share of a chest film."""
@@ -33,16 +31,31 @@ WALL_MM = 15.0
 MIN_DARKNESS = 0.05
 """Least darkness, in bone steps, that two fifths of the column must show for it to be a trachea."""
 
+RING_SIGMAS = 2.0
+"""Least drop from a calcified ring to three quarters of its surroundings, 2 mm off, in sigmas of structured noise; on 15
+chest films without calcified rings 0 to 4 places by the trachea reach it, on two phantoms with rings 23 and 40."""
 
-def label_mimics(
-    candidates: Sequence[Candidate], radiograph: Radiograph, field: Field, anatomy: Anatomy, *, region: str
-) -> tuple[Candidate, ...]:
-    """Label candidates that are known mimics by their place.
+RINGS_A_SIDE = 4
+"""Rings are a ladder of pairs: fewer on either wall are chance."""
+
+TRACHEAL, MARK = "tracheal", "calcification"
+
+
+def label_kinds(
+    labels: LabelImage,
+    features: dict[str, Column],
+    radiograph: Radiograph,
+    field: Field,
+    anatomy: Anatomy,
+    *,
+    region: str,
+) -> npt.NDArray[np.str_]:
+    """Say for each candidate what it is by its place.
 
     Parameters
     ----------
-    candidates
-        In source pixels.
+    labels, features
+        Candidates 1 … n on the working grid, and what `candidate_features` measured of them.
     radiograph, field, anatomy
         The film on the working grid.
     region
@@ -50,20 +63,21 @@ def label_mimics(
 
     Returns
     -------
-    tuple of Candidate
-        The same candidates in the same order, some with another label.
+    str (n,)
+        ``calcification`` where nothing else is known, ``tracheal`` on the calcified walls of the trachea.
     """
-    axis = trachea_axis(radiograph, field, anatomy) if region == "chest" and candidates else np.empty(0)
+    centre = centres(labels)
+    kinds = np.full(len(centre), MARK, "<U16")
+    axis = trachea_axis(radiograph, field, anatomy) if region == "chest" and len(centre) else np.empty(0)
     if not len(axis):
-        return tuple(candidates)
-    places = radiograph.grid.from_source([(c.row, c.col) for c in candidates])
-    rows = np.clip(places[:, 0].round().astype(int), 0, len(axis) - 1)
-    aside_mm = np.abs(places[:, 1] - axis[rows]) * radiograph.grid.nominal_mm
-    tracheal = (places[:, 0] < len(axis)) & (aside_mm < WALL_MM)
-    return tuple(
-        dataclasses.replace(candidate, label="tracheal") if ring else candidate
-        for candidate, ring in zip(candidates, tracheal, strict=True)
-    )
+        return kinds
+    rows = np.minimum(centre[:, 0].round().astype(int), len(axis) - 1)
+    aside_mm = (centre[:, 1] - axis[rows]) * radiograph.grid.nominal_mm
+    near = (centre[:, 0] < len(axis)) & (np.abs(aside_mm) < WALL_MM)
+    ring = near & (features["drop_quarter_plus2"] > RING_SIGMAS)
+    if min((ring & (aside_mm < 0)).sum(), (ring & (aside_mm > 0)).sum()) >= RINGS_A_SIDE:
+        kinds[ring] = TRACHEAL
+    return kinds
 
 
 def trachea_axis(radiograph: Radiograph, field: Field, anatomy: Anatomy) -> npt.NDArray[np.float64]:

@@ -116,7 +116,8 @@ def distance(mask: Mask) -> FloatImage:
     """Distance of each pixel to the nearest True pixel of `mask`, 0 inside; the array's diagonal where none is."""
     if not mask.any():
         return np.full(mask.shape, np.hypot(*mask.shape), np.float32)
-    return cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    far = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.round(far, 3)  # its last bits differ from call to call
 
 
 def fill_polygon(shape: tuple[int, int], corners: npt.ArrayLike) -> Mask:

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from calcidetect import background, bone, detect, exposure, measure, mimics, ops, readers, regions, score
 from calcidetect.arrays import LabelImage
@@ -16,9 +17,6 @@ from calcidetect.config import Config
 from calcidetect.errors import FieldError
 from calcidetect.measure import Column
 from calcidetect.types import Candidate, Field, Grid, Radiograph, Report, Scan
-
-MIN_SIDE = 16
-"""A film with fewer rows or columns shows nothing."""
 
 MAX_ENLARGEMENT = 3.0
 """Coarser films are enlarged to the working grid by no more than this: below 1.2 mm pixels there is nothing to find."""
@@ -63,19 +61,22 @@ def scan(
     """
     started = time.perf_counter()
     radiograph = film if isinstance(film, Radiograph) else readers.load(film, spacing_mm=spacing_mm)
-    if min(radiograph.grid.shape) < MIN_SIDE:
-        rows, cols = radiograph.grid.shape
-        raise FieldError(f"The film has {rows} x {cols} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed.")
     place = regions.recognise(radiograph.source) if region == "auto" else regions.get(region)
-    working, field = find_field(radiograph, config, field_width_mm=place.field_width_mm)
+    try:
+        working, field = find_field(radiograph, config, field_width_mm=place.field_width_mm)
+    except FieldError as error:
+        raise FieldError(f"{radiograph.source.path}: {error}") from error
     anatomy = bone.segment_bone(working, field, config.bone)
     tissue = background.estimate_background(working, anatomy, config.background)
     labels = detect.find_candidates(working, anatomy, tissue, config.detect)
     features = measure.candidate_features(working, field, anatomy, tissue, labels)
     least = score.OPERATING_POINT if min_score is None else min_score
-    features, labels = _keep(features | {"score": score.scores(features)}, labels, least)
-    candidates = measure.measure(working, labels, features)
-    candidates = mimics.label_mimics(candidates, working, field, anatomy, region=place.name)
+    features["score"] = score.scores(features)
+    kinds = mimics.label_kinds(labels, features, working, field, anatomy, region=place.name)
+    order = _order(features["score"], kinds, least)
+    labels = _renumbered(labels, order)
+    kept = {name: column[order] for name, column in features.items()}
+    candidates = measure.measure(working, labels, features=kept, kinds=kinds[order].tolist())
     report = Report(
         source=radiograph.source,
         grid=radiograph.grid,
@@ -150,13 +151,17 @@ def _longer_side(field: Field) -> int:
     return int(max(np.ptp(rows), np.ptp(cols))) + 1
 
 
-def _keep(features: dict[str, Column], labels: LabelImage, least: float) -> tuple[dict[str, Column], LabelImage]:
-    """Keep what scores `least` or more, numbered 1, 2, … by falling score."""
-    order = np.argsort(-features["score"], kind="stable")
-    order = order[features["score"][order] >= least]
-    number = np.zeros(len(features["score"]) + 1, np.int32)
+def _order(scores: Column, kinds: npt.NDArray[np.str_], least: float) -> npt.NDArray[np.intp]:
+    """Candidates to keep, by falling score: what scores `least` or more, and every known mimic."""
+    order = np.argsort(-scores, kind="stable")
+    return order[(scores[order] >= least) | (kinds[order] != mimics.MARK)]
+
+
+def _renumbered(labels: LabelImage, order: npt.NDArray[np.intp]) -> LabelImage:
+    """Labels of the candidates in `order` become 1, 2, …; the others go."""
+    number = np.zeros(int(labels.max()) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
-    return {name: column[order] for name, column in features.items()}, number[labels]
+    return number[labels]
 
 
 def _burden(candidates: tuple[Candidate, ...], grid: Grid) -> float | None:

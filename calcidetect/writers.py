@@ -24,7 +24,7 @@ import numpy.typing as npt
 from calcidetect import ops
 from calcidetect.arrays import Mask
 from calcidetect.errors import ConfigError, OutputError
-from calcidetect.overlay import draw_scan
+from calcidetect.overlay import draw_scan, encode_png
 from calcidetect.types import Candidate, Report, Scan
 
 Row = dict[str, str]
@@ -208,7 +208,7 @@ def _cell(value: Any) -> str:
 
 
 def _encode_overlay(scan: Scan) -> bytes:
-    return _png(np.ascontiguousarray(draw_scan(scan)[..., ::-1]))  # OpenCV writes blue first
+    return encode_png(draw_scan(scan))
 
 
 def _encode_bone(scan: Scan) -> bytes:

@@ -33,8 +33,9 @@ LAYERS = (
         "trees",
     },
     {"dicom_reader", "picture_reader"},
-    {"readers", "exposure", "bone", "background", "detect", "measure", "score", "regions", "mimics"}
+    {"readers", "exposure", "bone", "background", "detect", "measure", "score", "regions"}
     | {"phantom", "simulate", "evaluate", "burden"},
+    {"mimics"},  # what is at a place, after it was measured
     # 3 to 7
     {"pipeline"},
     {"layout"},

@@ -33,7 +33,7 @@ def candidates_of(pixels, bone):
     tissue = estimate_background(radiograph, anatomy, CONFIG.background)
     labels = find_candidates(radiograph, anatomy, tissue, CONFIG.detect)
     features = candidate_features(radiograph, field(), anatomy, tissue, labels)
-    return labels, features, measure(radiograph, labels, features)
+    return labels, features, measure(radiograph, labels, features=features, kinds=["calcification"] * int(labels.max()))
 
 
 def best_at(candidates, row, col):
@@ -141,4 +141,4 @@ def test_a_film_of_nothing_but_soft_tissue_measures_no_candidates_without_troubl
     radiograph, anatomy = film(limb_pixels()[0]), true_anatomy(limb_pixels()[1])
     tissue = estimate_background(radiograph, anatomy, CONFIG.background)
     assert candidate_features(radiograph, field(), anatomy, tissue, empty) == {}
-    assert measure(radiograph, empty, {}) == ()
+    assert measure(radiograph, empty, features={}, kinds=[]) == ()

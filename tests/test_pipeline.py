@@ -1,0 +1,221 @@
+"""The whole way from a film to its report: real films, phantoms, and what must not change the result."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+from films import write_dicom
+from pydicom.data import get_testdata_file
+
+from calcidetect import ops
+from calcidetect.config import Config
+from calcidetect.errors import CalcidetectError
+from calcidetect.phantom import make_phantom
+from calcidetect.pipeline import scan, to_working_grid
+from calcidetect.types import Grid, Radiograph, Source
+
+
+def phantom_film(kind="shoulder", seed=1, spacing_mm=0.4, **changes):
+    phantom = make_phantom(kind, seed=seed, spacing_mm=spacing_mm, **changes)
+    return phantom, radiograph_of(phantom.pixels, spacing_mm)
+
+
+def radiograph_of(pixels, spacing_mm):
+    shape = pixels.shape
+    return Radiograph(
+        pixels=pixels.astype(np.float32),
+        valid=np.ones(shape, bool),
+        grid=Grid(
+            shape=shape,
+            source_shape=shape,
+            spacing_mm=spacing_mm,
+            spacing_source="given" if spacing_mm else "none",
+            nominal_mm=spacing_mm or 300 / max(shape),
+        ),
+        source=Source(path="phantom", pixel_hash="0" * 64),
+    )
+
+
+@pytest.fixture(scope="module")
+def leg():
+    return scan(get_testdata_file("RG3_UNCR.dcm"), min_score=0.0)
+
+
+@pytest.fixture(scope="module")
+def chest():
+    return scan(get_testdata_file("RG1_UNCR.dcm"))
+
+
+@pytest.fixture(scope="module")
+def shoulder():
+    phantom, film = phantom_film()
+    return phantom, film, scan(film, min_score=0.0)
+
+
+def at(scan, mask, points):
+    """Values of a working-grid mask at (row, col) of the source matrix."""
+    rows, cols = scan.working.grid.from_source(points).round().astype(int).T
+    return mask[rows, cols]
+
+
+# Points picked by eye on the leg film: (row, col).
+TIBIA = [(200, 850), (600, 850), (900, 850), (1100, 870), (1300, 830)]
+FIBULA = [(150, 1030), (500, 1000), (1000, 975)]
+CALF = [(500, 740), (800, 740), (500, 1090), (800, 1045)]
+SHUTTERS = [(300, 100), (900, 200), (1500, 100), (300, 1650), (900, 1600)]
+MIRRORED_R = (slice(1350, 1480), slice(1120, 1260))  # rows, cols
+
+
+def test_tibia_and_fibula_of_the_leg_film_are_bone_and_the_calf_is_not(leg):
+    assert at(leg, leg.anatomy.bone, TIBIA).all()
+    assert at(leg, leg.anatomy.bone, FIBULA).mean() >= 2 / 3
+    assert not at(leg, leg.anatomy.bone, CALF).any()
+
+
+def test_shutters_of_the_leg_film_are_not_exposed(leg):
+    assert not at(leg, leg.field.mask, SHUTTERS).any()
+    assert at(leg, leg.field.body, TIBIA + FIBULA + CALF).all()
+
+
+def test_not_even_a_candidate_lies_on_shutters_marker_or_air(leg):
+    assert leg.report.candidates, "with min_score 0 the generator's candidates are there"
+    for candidate in leg.report.candidates:
+        place = [(candidate.row, candidate.col)]
+        rows, cols = MIRRORED_R
+        assert not (rows.start <= candidate.row < rows.stop and cols.start <= candidate.col < cols.stop)
+        assert 350 < candidate.col < 1350, "white shutters"
+        assert not at(leg, leg.field.air, place)[0]
+
+
+def test_the_chest_film_without_usable_spacing_is_scanned_and_prints_no_millimetre(chest):
+    report = chest.report
+    assert report.region == "chest"
+    assert report.grid.spacing_mm is None
+    assert report.burden_mm2 is None
+    assert all(c.area_mm2 is None and c.diameter_mm is None and c.bone_distance_mm is None for c in report.candidates)
+    assert {"bad_spacing", "no_spacing"} & set(report.flags)
+    assert len(report.marks) <= 3, "a chest film without deposits"
+
+
+def test_candidates_are_ranked_and_their_labels_are_their_pixels(shoulder):
+    _, _, result = shoulder
+    scores = [c.score for c in result.report.candidates]
+    assert scores == sorted(scores, reverse=True)
+    assert [c.id for c in result.report.candidates] == list(range(1, len(scores) + 1))
+    for candidate in result.report.candidates[:20]:
+        rows, cols = np.nonzero(result.labels == candidate.id)
+        row, col = result.working.grid.to_source((rows.mean(), cols.mean()))
+        assert (candidate.row, candidate.col) == pytest.approx((row, col))
+
+
+def test_a_higher_least_score_keeps_the_best_of_the_same_candidates(shoulder):
+    _, film, everything = shoulder
+    some = scan(film, min_score=0.5)
+    assert [c.score for c in some.report.candidates] == [
+        c.score for c in everything.report.candidates if c.score >= 0.5
+    ]
+
+
+def test_most_deposits_of_a_phantom_have_a_candidate(shoulder):
+    phantom, _, result = shoulder
+    deposits = [d for d in phantom.deposits if d.label == "calcification" and d.area_px >= 12]
+    found = [
+        any(d.x0 - 5 <= c.col <= d.x1 + 5 and d.y0 - 5 <= c.row <= d.y1 + 5 for c in result.report.candidates)
+        for d in deposits
+    ]
+    assert np.mean(found) >= 0.9
+
+
+def test_bone_of_a_phantom_overlaps_its_exact_mask(shoulder):
+    phantom, _, result = shoulder
+    exact = ops.resize_mask(phantom.bone, result.working.grid.shape) & result.anatomy.body
+    overlap = 2 * (result.anatomy.bone & exact).sum() / (result.anatomy.bone.sum() + exact.sum())
+    assert overlap > 0.75
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(16.0, 0.0), (1.0, 5000.0)])
+def test_gain_and_offset_do_not_change_the_marks(shoulder, gain, offset):
+    _, film, everything = shoulder
+    marks = [(c.row, c.col) for c in everything.report.candidates if c.score >= 0.5]
+    other = scan(dataclasses.replace(film, pixels=film.pixels * np.float32(gain) + np.float32(offset)), min_score=0.5)
+    assert marks, "otherwise this test shows nothing"
+    assert np.allclose([(c.row, c.col) for c in other.report.candidates], marks, atol=1)
+
+
+def test_monochrome1_twin_gives_the_same_report(tmp_path):
+    phantom = make_phantom("wrists", seed=2, spacing_mm=0.6)
+    plain, twin = tmp_path / "plain.dcm", tmp_path / "twin.dcm"
+    write_dicom(plain, phantom.pixels, BitsStored=12, HighBit=11, PixelSpacing=[0.6, 0.6])
+    write_dicom(
+        twin,
+        (4095 - phantom.pixels).astype(np.uint16),
+        BitsStored=12,
+        HighBit=11,
+        PixelSpacing=[0.6, 0.6],
+        PhotometricInterpretation="MONOCHROME1",
+    )
+    one, other = (scan(path, min_score=0.2).report for path in (plain, twin))
+    assert one.candidates == other.candidates
+
+
+def test_two_runs_are_equal_but_for_the_volatile_block(shoulder):
+    _, film, first = shoulder
+    second = scan(film, min_score=0.0)
+    assert first.report == second.report
+    assert first.report.volatile["python"]
+
+
+def test_spacing_of_the_argument_counts_where_the_file_has_none(tmp_path):
+    phantom = make_phantom("wrists", seed=2, spacing_mm=0.6)
+    path = tmp_path / "wrists.png"
+    cv2.imwrite(str(path), (phantom.pixels >> 4).astype(np.uint8))
+    with_spacing = scan(path, spacing_mm=0.6, min_score=0.0)
+    assert with_spacing.report.grid.spacing_source == "given"
+    assert all(c.area_mm2 for c in with_spacing.report.candidates)
+    assert scan(path).report.burden_mm2 is None
+
+
+def test_working_grid_leads_back_to_the_source():
+    film = radiograph_of(np.zeros((1000, 800), np.uint8), 0.1)
+    working = to_working_grid(film, 0.4)
+    assert working.grid.shape == (250, 200)
+    assert working.grid.to_source((0, 0)).tolist() == [1.5, 1.5]  # the centre of the first four source pixels
+    assert working.grid.from_source(working.grid.to_source((17, 5))).tolist() == pytest.approx([17, 5])
+
+
+def test_enlargement_of_tiny_films_is_bounded():
+    film = radiograph_of(np.zeros((20, 20), np.uint8), None)
+    assert max(to_working_grid(film, 0.4).grid.shape) <= 60
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((1, 1)), np.full((300, 300), 7), np.full((300, 300), 65535)])
+def test_films_that_show_nothing_are_refused(pixels):
+    with pytest.raises(CalcidetectError):
+        scan(radiograph_of(pixels, 0.4))
+
+
+def test_every_setting_reaches_the_report(shoulder):
+    _, film, _ = shoulder
+    config = Config().replace({"detect.min_diameter_mm": 3.0})
+    result = scan(film, config=config, min_score=0.0)
+    assert result.report.settings["detect.min_diameter_mm"] == 3.0
+    assert result.report.settings_hash == config.hash
+
+
+def test_calcified_rings_of_a_chest_phantom_are_labelled_tracheal_and_are_no_marks():
+    phantom, film = phantom_film("chest", seed=1, spacing_mm=0.4)
+    report = scan(film, region="chest").report
+    rings = [d for d in phantom.deposits if d.label == "tracheal"]
+    tracheal = [c for c in report.candidates if c.label == "tracheal"]
+    assert len(tracheal) >= 8
+    on_rings = [
+        any(d.x0 - 8 <= c.col <= d.x1 + 8 and d.y0 - 8 <= c.row <= d.y1 + 8 for d in rings) for c in tracheal
+    ]  # within 3 mm; edges of cervical vertebrae are taken for rings at times
+    assert np.mean(on_rings) > 0.6
+    assert not set(tracheal) & set(report.marks)
+
+
+def test_the_trachea_is_looked_for_on_chest_films_only():
+    _, film = phantom_film("chest", seed=1, spacing_mm=0.4)
+    assert not [c for c in scan(film, region="other").report.candidates if c.label == "tracheal"]
