@@ -47,6 +47,9 @@ DEPOSITS = (2, 6)
 POSITIVE_WEIGHT = 3.0
 """A hit counts as much as this many false candidates, which are a hundred times as many."""
 
+PHANTOM_WEIGHT = 0.3
+"""Of a phantom's candidates. Mean sensitivity on real films left out: 0.499 without any, 0.493 at 0.3, 0.454 at 1."""
+
 ROUNDS, DEPTH = 200, 6
 IGNORED = -2
 
@@ -134,7 +137,9 @@ def fit(samples: list[Sample]):
     """Boosted tables for candidates against everything else."""
     features = np.concatenate([sample.features[sample.deposit != IGNORED] for sample in samples])
     truth = np.concatenate([sample.deposit[sample.deposit != IGNORED] >= 0 for sample in samples])
-    return boosting.fit(features, truth, np.where(truth, POSITIVE_WEIGHT, 1.0), rounds=ROUNDS, depth=DEPTH)
+    synthetic = np.concatenate([np.full((sample.deposit != IGNORED).sum(), sample.film < 0) for sample in samples])
+    weight = np.where(truth, POSITIVE_WEIGHT, 1.0) * np.where(synthetic, PHANTOM_WEIGHT, 1.0)
+    return boosting.fit(features, truth, weight, rounds=ROUNDS, depth=DEPTH)
 
 
 def cross_validate(samples: list[Sample], phantoms: list[Sample]) -> list[np.ndarray]:
@@ -199,7 +204,7 @@ def main() -> None:
     parser.add_argument("--bone", type=Path, required=True)
     parser.add_argument("--masks", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--copies", type=int, default=4)
+    parser.add_argument("--copies", type=int, default=5)
     parser.add_argument("--phantoms", type=int, default=45)
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()

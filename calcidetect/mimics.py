@@ -32,8 +32,8 @@ MIN_DARKNESS = 0.05
 """Least darkness, in bone steps, that two fifths of the column must show for it to be a trachea."""
 
 RING_SIGMAS = 2.0
-"""Least drop from a calcified ring to three quarters of its surroundings, 2 mm off, in sigmas of structured noise; on 15
-chest films without calcified rings 0 to 4 places by the trachea reach it, on two phantoms with rings 23 and 40."""
+"""Least drop from a calcified ring to three quarters of its surroundings, 2 mm off, in sigmas of structured noise.
+By the trachea 0 to 4 places reach it on 15 chest films without calcified rings, 23 and 40 on two phantoms with them."""
 
 RINGS_A_SIDE = 4
 """Rings are a ladder of pairs: fewer on either wall are chance."""

@@ -6,6 +6,8 @@ Distances and sizes are in pixels of the array given.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -162,6 +164,13 @@ def fill_holes(mask: Mask, max_area: float) -> Mask:
     return mask | small[labels]
 
 
+@lru_cache(maxsize=64)
+def _far(half: int) -> FloatImage:
+    """Distance from the centre of a square of 2 `half` + 1 pixels."""
+    axis = np.arange(-half, half + 1, dtype=np.float32)
+    return np.hypot(axis[:, None], axis[None])
+
+
 def grow_to_half_height(
     image: FloatImage, seed: tuple[int, int], *, radius: float, reach: float
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -174,10 +183,11 @@ def grow_to_half_height(
     half = int(np.ceil(max(reach, 2.4 * radius))) + 1
     top, left = max(0, row - half), max(0, col - half)
     window = image[top : row + half + 1, left : col + half + 1]
-    far = np.hypot(np.arange(window.shape[0])[:, None] + top - row, np.arange(window.shape[1])[None] + left - col)
+    first_row, first_col = top - row + half, left - col + half
+    far = _far(half)[first_row : first_row + window.shape[0], first_col : first_col + window.shape[1]]
     ring = window[(far >= 1.6 * radius) & (far <= 2.4 * radius)]
-    surroundings = float(np.median(ring)) if ring.size else float(window.min())
-    peak = float(window[far <= max(1.0, radius / 2)].max())
+    surroundings = np.partition(ring, ring.size // 2)[ring.size // 2] if ring.size else window.min()
+    peak = window[far <= max(1.0, radius / 2)].max()
     inside = (window > (peak + surroundings) / 2) & (far <= reach)
     inside[row - top, col - left] = True
     labels = cv2.connectedComponents(inside.astype(np.uint8), connectivity=4, ltype=cv2.CV_16U)[1]

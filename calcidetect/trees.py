@@ -16,8 +16,8 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-CHUNK = 1 << 15
-"""Samples scored at once; 32 k keep the working set in a core's cache (measured: twice as fast as all at once)."""
+CHUNK = 1 << 14
+"""Samples scored at once; 16 k took the least time of 4 k to 64 k on 220,000 samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,13 +95,14 @@ def log_odds(tables: BoostedTables, planes: Sequence[npt.NDArray[np.float32]]) -
 
 
 def _add_chunk(tables: BoostedTables, planes: list[npt.NDArray[np.float32]], total: npt.NDArray[np.float32]) -> None:
-    answers = np.empty(len(total), bool)
+    answer, index = np.empty(len(total), np.uint8), np.empty(len(total), np.uint8)
     for features, thresholds, leaf in zip(tables.feature, tables.threshold, tables.leaf, strict=True):
-        index = np.zeros(len(total), np.uint8)
-        for bit, (feature, threshold) in enumerate(zip(features, thresholds, strict=True)):
-            np.greater(planes[feature], threshold, out=answers)
-            index |= answers.view(np.uint8) << np.uint8(bit)
-        total += leaf[index]
+        index[:] = 0
+        for feature, threshold in zip(features[::-1], thresholds[::-1], strict=True):
+            np.greater(planes[feature], threshold, out=answer.view(bool))
+            np.add(index, index, out=index)
+            np.bitwise_or(index, answer, out=index)
+        total += leaf.take(index)
 
 
 def probability(log_odds: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
