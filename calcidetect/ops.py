@@ -47,11 +47,6 @@ def masked_gaussian(image: FloatImage, mask: Mask, sigma: float) -> FloatImage:
     return mean.astype(np.float32, copy=False)
 
 
-def box_mean(image: FloatImage, size: int) -> FloatImage:
-    """Mean over a `size` x `size` square."""
-    return cv2.blur(image, (size, size), borderType=cv2.BORDER_REFLECT)
-
-
 def smooth(image: FloatImage, sigma: float) -> FloatImage:
     """Gaussian blur; wide ones are computed on a reduced copy (within 1 % of the range of the exact result)."""
     factor = int(sigma // 3)

@@ -70,13 +70,9 @@ def scan(
     tissue = background.estimate_background(working, anatomy, config.background)
     labels = detect.find_candidates(working, anatomy, tissue, config.detect)
     features = measure.candidate_features(working, field, anatomy, tissue, labels)
-    least = score.OPERATING_POINT if min_score is None else min_score
-    features["score"] = score.scores(features)
     kinds = mimics.label_kinds(labels, features, working, field, anatomy, region=place.name)
-    order = _order(features["score"], kinds, least)
-    labels = _renumbered(labels, order)
-    kept = {name: column[order] for name, column in features.items()}
-    candidates = measure.measure(working, labels, features=kept, kinds=kinds[order].tolist())
+    least = score.OPERATING_POINT if min_score is None else min_score
+    candidates, labels = _kept(working, labels, features | {"score": score.scores(features)}, kinds, least=least)
     report = Report(
         source=radiograph.source,
         grid=radiograph.grid,
@@ -151,17 +147,22 @@ def _longer_side(field: Field) -> int:
     return int(max(np.ptp(rows), np.ptp(cols))) + 1
 
 
-def _order(scores: Column, kinds: npt.NDArray[np.str_], least: float) -> npt.NDArray[np.intp]:
-    """Candidates to keep, by falling score: what scores `least` or more, and every known mimic."""
-    order = np.argsort(-scores, kind="stable")
-    return order[(scores[order] >= least) | (kinds[order] != mimics.MARK)]
-
-
-def _renumbered(labels: LabelImage, order: npt.NDArray[np.intp]) -> LabelImage:
-    """Labels of the candidates in `order` become 1, 2, …; the others go."""
+def _kept(
+    working: Radiograph,
+    labels: LabelImage,
+    features: dict[str, Column],
+    kinds: npt.NDArray[np.str_],
+    *,
+    least: float,
+) -> tuple[tuple[Candidate, ...], LabelImage]:
+    """What scores `least` or more, and every known mimic, numbered 1, 2, … by falling score; and their label image."""
+    order = np.argsort(-features["score"], kind="stable")
+    order = order[(features["score"][order] >= least) | (kinds[order] != mimics.MARK)]
     number = np.zeros(int(labels.max()) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
-    return number[labels]
+    labels = number[labels]
+    chosen = {name: column[order] for name, column in features.items()}
+    return measure.measure(working, labels, features=chosen, kinds=kinds[order].tolist()), labels
 
 
 def _burden(candidates: tuple[Candidate, ...], grid: Grid) -> float | None:
