@@ -113,8 +113,8 @@ def annotated_step(film: AnnotatedFilm, pixels: np.ndarray) -> float:
     return float(np.median(bone - soft))
 
 
-def vary(radiograph: Radiograph, rng: np.random.Generator) -> Radiograph:
-    """The film as another system might show it: gamma 0.7 to 1.4, sharpening or smoothing, noise, pitch off by 20 %."""
+def vary(radiograph: Radiograph, rng: np.random.Generator, *, pitch_error: float = 0.2) -> Radiograph:
+    """The film as another system might show it: gamma 0.7 to 1.4, sharpening or smoothing, noise, another pitch."""
     low, high = np.percentile(radiograph.pixels, [0.2, 99.8])
     pixels = np.clip((radiograph.pixels - low) / max(high - low, 1e-6), -0.2, 1.3)
     pixels = np.sign(pixels) * np.abs(pixels) ** np.exp(rng.uniform(-0.35, 0.35))
@@ -123,7 +123,7 @@ def vary(radiograph: Radiograph, rng: np.random.Generator) -> Radiograph:
         pixels = pixels + sharpness * (pixels - cv2.GaussianBlur(pixels, (0, 0), sigma))
     if rng.random() < 0.3:
         pixels = pixels + rng.normal(0, rng.uniform(0.002, 0.015), pixels.shape)
-    pitch = radiograph.grid.nominal_mm * np.exp(rng.normal(0, 0.2))
+    pitch = radiograph.grid.nominal_mm * np.exp(rng.normal(0, pitch_error))
     return with_pitch(with_pixels(radiograph, pixels), pitch)
 
 
