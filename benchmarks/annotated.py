@@ -7,6 +7,7 @@ own matrix.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 from pathlib import Path
@@ -41,6 +42,17 @@ class AnnotatedFilm:
     step_pairs: np.ndarray
     real: list
     ignore: list
+
+
+def fit_parser(description: str, *, phantoms: int) -> argparse.ArgumentParser:
+    """The arguments that both fitting scripts take."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("films", type=Path)
+    parser.add_argument("--annotations", type=Path, required=True)
+    parser.add_argument("--masks", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--phantoms", type=int, default=phantoms)
+    return parser
 
 
 def read_annotations(films: Path, annotations: Path) -> list[AnnotatedFilm]:

@@ -9,7 +9,6 @@ figures and for fitting the scorer), prints the point accuracy of films left out
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import boosting
@@ -19,6 +18,7 @@ from annotated import (
     FOLDS,
     PHANTOM_SEED,
     AnnotatedFilm,
+    fit_parser,
     load_film,
     phantom_film,
     read_annotations,
@@ -91,12 +91,7 @@ def mask_samples(stack: np.ndarray, body: np.ndarray, mask: np.ndarray, rng: np.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("films", type=Path)
-    parser.add_argument("--annotations", type=Path, required=True)
-    parser.add_argument("--masks", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--phantoms", type=int, default=24)
+    parser = fit_parser(__doc__, phantoms=24)
     given = parser.parse_args()
     films = read_annotations(given.films, given.annotations)
     columns, owners, varied = [], [], []

@@ -11,7 +11,6 @@ wrong. Writes ``score.json``, calibrated on films left out, and prints the FROC 
 
 from __future__ import annotations
 
-import argparse
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +24,7 @@ from annotated import (
     PHANTOM_SEED,
     AnnotatedFilm,
     annotated_step,
+    fit_parser,
     load_film,
     phantom_film,
     read_annotations,
@@ -203,14 +203,9 @@ def operating_points(samples: list[Sample], scores: list[np.ndarray], slope: flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("films", type=Path)
-    parser.add_argument("--annotations", type=Path, required=True)
+    parser = fit_parser(__doc__, phantoms=45)
     parser.add_argument("--bone", type=Path, required=True)
-    parser.add_argument("--masks", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--copies", type=int, default=13)
-    parser.add_argument("--phantoms", type=int, default=45)
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     films = read_annotations(given.films, given.annotations)

@@ -29,7 +29,6 @@ RING_MARGINS_MM = (2.0, 5.0)
 NEIGHBOURHOOD_MM = (8.0, 25.0)
 CONTEXT_SIGMAS_MM = (3.0, 6.0, 12.0, 24.0)
 DISTANCE_LIMIT_MM = 30.0
-EPSILON = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
