@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from calcidetect.deposits import MORPHOLOGIES, deposit
-from calcidetect.simulate import insert_deposits
+from calcidetect.simulate import CONTRAST_STEPS, STEPS_PER_MM, dark_level, insert_deposits, linear_signal, log_signal
 
 
 def inserted(seed=0, count=4, pixels=None):
@@ -72,3 +72,97 @@ def test_no_room_means_no_deposits():
     assert deposits == ()
     assert not truth.any()
     assert np.array_equal(film, pixels)
+
+
+def test_nothing_changes_far_from_deposits_and_every_deposit_shows():
+    before, after, truth, deposits, _ = inserted()
+    near = np.zeros(truth.shape, bool)
+    for item in deposits:
+        x0, y0, x1, y1 = item.box
+        reach = max(y1 - y0, x1 - x0)
+        near[max(0, y0 - reach) : y1 + reach, max(0, x0 - reach) : x1 + reach] = True
+    assert np.array_equal(after[~near], before[~near])
+    assert (after[truth > 0] > before[truth > 0]).all()
+
+
+@pytest.mark.parametrize("morphology", sorted(MORPHOLOGIES))
+def test_deposits_are_as_wide_as_was_asked_for(morphology):
+    widths = []
+    for seed in range(7):
+        shape = deposit(morphology, diameter_mm=12, pixel_mm=0.2, blur_mm=0.2, rng=np.random.default_rng(seed))
+        rows, cols = np.nonzero(shape > 0.1)
+        widths.append(max(np.ptp(rows), np.ptp(cols)) * 0.2)
+    assert np.median(widths) == pytest.approx(12, rel=0.12)
+
+
+def test_a_sheet_is_lace_and_a_nodule_is_not():
+    def filled(morphology, seed):
+        shape = deposit(morphology, diameter_mm=15, pixel_mm=0.2, blur_mm=0.2, rng=np.random.default_rng(seed))
+        rows, cols = np.nonzero(shape > 0.25)
+        return len(rows) / (np.ptp(rows) * np.ptp(cols))
+
+    sheets, nodules = ([filled(kind, seed) for seed in range(8)] for kind in ("sheet", "nodular"))
+    assert np.median(sheets) < 0.45 < np.median(nodules)
+
+
+def test_dense_deposits_near_the_top_keep_their_texture():
+    pixels = np.full((400, 400), 98, np.float32)
+    pixels[0, 0] = 100
+    allowed = np.ones(pixels.shape, bool)
+    after, truth, deposits = insert_deposits(
+        pixels, allowed, count=6, bone_step=10, pixel_mm=0.2, rng=np.random.default_rng(2)
+    )
+    assert after.max() <= 100
+    for item in deposits:
+        assert len(np.unique(after[truth == item.id])) > 0.8 * item.area_px, "a flat disc is no deposit"
+
+
+def test_contrast_says_what_the_film_shows_and_not_what_was_cut_off_at_its_top():
+    def deposits_at(level):
+        pixels = np.full((400, 400), level, np.float32)
+        pixels[0, :2] = 0, 100
+        allowed = np.ones(pixels.shape, bool)
+        return insert_deposits(pixels, allowed, count=3, bone_step=10, pixel_mm=0.2, rng=np.random.default_rng(7))[2]
+
+    low, high = deposits_at(40), deposits_at(97)
+    assert [item.box for item in low] == [item.box for item in high]
+    assert all(bright.contrast < 0.8 * dark.contrast for dark, bright in zip(low, high, strict=True))
+
+
+def test_contrast_keeps_within_what_so_much_mineral_can_show():
+    for seed in range(12):
+        for item in inserted(seed=seed)[3]:
+            assert CONTRAST_STEPS[0] * 0.95 <= item.contrast <= CONTRAST_STEPS[1] + 1e-6
+            # the extent measured where thickness falls to a quarter is up to 40 % less than the drawn one
+            assert item.contrast <= STEPS_PER_MM * item.diameter_mm * 1.7
+
+
+def test_grain_of_the_film_stays_on_its_deposits_and_grows_a_little():
+    grain = np.random.default_rng(0).normal(100, 1, (400, 400)).astype(np.float32)
+    _, after, truth, _, _ = inserted(seed=1, count=6, pixels=grain.copy())
+    _, smooth, same, _, _ = inserted(seed=1, count=6)
+    assert np.array_equal(truth, same)
+    own = (after - smooth)[truth > 0]  # what of the film with grain is not the deposit
+    assert 1.0 < own.std() < 1.6
+
+
+def test_deposits_multiply_the_exposure_of_a_linear_film():
+    exposure = np.linspace(200, 3000, 400 * 400, dtype=np.float32).reshape(400, 400)
+    dark = dark_level(4095 - exposure, bits=12)
+    signal = log_signal(4095 - exposure, dark)
+    after, truth, _ = insert_deposits(
+        signal, np.ones(signal.shape, bool), count=4, bone_step=0.5, pixel_mm=0.2, rng=np.random.default_rng(0)
+    )
+    added = after - signal
+    left = (dark - linear_signal(after, dark)) / (dark - 4095 + exposure)
+    np.testing.assert_allclose(left[truth > 0], np.exp(-added[truth > 0]), rtol=1e-4)
+    assert (left[truth > 0] < 1).all()
+
+
+@pytest.mark.parametrize("lowest", [0, -500])
+def test_linear_signal_is_the_way_back(lowest):
+    film = np.linspace(lowest, 4095, 500, dtype=np.float32).reshape(20, 25)
+    dark = dark_level(film, bits=12)
+    signal = log_signal(film, dark)
+    assert (np.diff(signal.ravel()) > 0).all()
+    np.testing.assert_allclose(linear_signal(signal, dark), film, atol=0.01)

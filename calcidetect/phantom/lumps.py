@@ -22,8 +22,8 @@ GAP_MM = 1.5
 """Least distance between two deposits."""
 MIN_TISSUE_MM = 8.0
 """Least thickness of the patient where a deposit may lie."""
-MORPHOLOGY_SHARES = {"nodular": 0.32, "cluster": 0.24, "amorphous": 0.18, "linear": 0.14, "tumoral": 0.12}
-MIN_SIZE_MM = {"nodular": 2.0, "cluster": 3.0, "amorphous": 4.0, "linear": 5.0, "tumoral": 12.0}
+MORPHOLOGY_SHARES = {"nodular": 0.3, "cluster": 0.22, "amorphous": 0.17, "linear": 0.13, "tumoral": 0.11, "sheet": 0.07}
+MIN_SIZE_MM = {"nodular": 2.0, "cluster": 3.0, "amorphous": 4.0, "linear": 5.0, "tumoral": 12.0, "sheet": 10.0}
 TRIES_PER_DEPOSIT = 12
 
 
@@ -45,7 +45,8 @@ class Deposit:
     id
         Its number in `Phantom.truth_labels`, from 1.
     morphology
-        ``nodular``, ``cluster``, ``amorphous``, ``linear``, ``tumoral``; ``rings`` or ``corticated`` for mimics.
+        ``nodular``, ``cluster``, ``amorphous``, ``linear``, ``tumoral``, ``sheet``; of mimics ``rings``,
+        ``corticated``.
     label
         ``calcification``, or the label of the mimic it is; one of `calcidetect.types.LABELS`.
     x0, y0, x1, y1
