@@ -1,8 +1,8 @@
 """Films with annotations, and the variations of gain, latitude, sharpness and scale that fits put them through.
 
-The annotation format is a JSON list of records with ``film``, ``region``, ``mm_px``, polygons ``soft``, points
-``bone_points`` and ``soft_points``, pairs ``step_pairs`` and boxes ``real`` and ``ignore``; all [x, y] in the film's
-own matrix.
+The annotation format is a JSON list of records with ``film``, ``region``, ``mm_px`` and, where known, polygons
+``soft``, points ``bone_points`` and ``soft_points``, pairs ``step_pairs`` and boxes ``real`` and ``ignore``; all [x, y]
+in the film's own matrix. A film without polygons is a background: it joins every fit, and no figure is told of it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from skimage.draw import polygon2mask
 
-from calcidetect import exposure, ops, pipeline, readers
+from calcidetect import exposure, pipeline, readers
+from calcidetect.annotations import annotated_step, polygon_mask
 from calcidetect.config import Config
 from calcidetect.phantom import Phantom, make_phantom
 from calcidetect.types import Field, Grid, Radiograph, Source
 
 FOLDS = 5
-STEP_SIGMA_MM = 0.5
 PHANTOM_MM = 0.25
 PHANTOM_SEED = 1000
 """Phantoms with seeds from here on are for fitting; tests and sample images use smaller ones."""
@@ -63,12 +62,12 @@ def read_annotations(films: Path, annotations: Path) -> list[AnnotatedFilm]:
             path=films / item["film"],
             region=item["region"],
             mm_px=item["mm_px"],
-            soft=item["soft"],
-            bone_points=np.array(item["bone_points"]).reshape(-1, 2),
-            soft_points=np.array(item["soft_points"]).reshape(-1, 2),
-            step_pairs=np.array(item["step_pairs"]).reshape(-1, 2, 2),
-            real=[entry["box"] for entry in item["real"]],
-            ignore=[entry["box"] for entry in item["ignore"]],
+            soft=item.get("soft", []),
+            bone_points=np.array(item.get("bone_points", ()), int).reshape(-1, 2),
+            soft_points=np.array(item.get("soft_points", ()), int).reshape(-1, 2),
+            step_pairs=np.array(item.get("step_pairs", ()), int).reshape(-1, 2, 2),
+            real=[entry["box"] for entry in item.get("real", ())],
+            ignore=[entry["box"] for entry in item.get("ignore", ())],
         )
         for item in json.loads(annotations.read_text())
         if (films / item["film"]).exists()
@@ -112,17 +111,12 @@ def with_pixels(radiograph: Radiograph, pixels: np.ndarray) -> Radiograph:
 
 def soft_mask(film: AnnotatedFilm, shape: tuple[int, int]) -> np.ndarray:
     """bool (rows, cols): soft tissue sure to be free of bone, text and metal."""
-    mask = np.zeros(shape, bool)
-    for outline in film.soft:
-        mask |= polygon2mask(shape, np.array(outline)[:, ::-1])
-    return mask
+    return polygon_mask(shape, [np.array(outline)[:, ::-1] for outline in film.soft])
 
 
-def annotated_step(film: AnnotatedFilm, pixels: np.ndarray) -> float:
+def bone_contrast(film: AnnotatedFilm, pixels: np.ndarray) -> float:
     """The film's bone step by its annotated pairs of bone and soft tissue beside it."""
-    even = ops.gaussian(pixels, max(0.5, STEP_SIGMA_MM / film.mm_px))
-    bone, soft = (even[film.step_pairs[:, side, 1], film.step_pairs[:, side, 0]] for side in (0, 1))
-    return float(np.median(bone - soft))
+    return annotated_step(pixels, film.step_pairs[..., ::-1], pixel_mm=film.mm_px)
 
 
 def vary(radiograph: Radiograph, rng: np.random.Generator, *, pitch_error: float = 0.2) -> Radiograph:

@@ -23,7 +23,7 @@ from annotated import (
     FOLDS,
     PHANTOM_SEED,
     AnnotatedFilm,
-    annotated_step,
+    bone_contrast,
     fit_parser,
     load_film,
     phantom_film,
@@ -83,7 +83,7 @@ def scan_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: 
             radiograph.pixels,
             deposit_places(film, radiograph, mask_folder, rng),
             count=int(rng.integers(*DEPOSITS)),
-            bone_step=annotated_step(film, radiograph.pixels),
+            bone_step=bone_contrast(film, radiograph.pixels),
             pixel_mm=film.mm_px,
             rng=rng,
         )

@@ -30,6 +30,10 @@ EXIT_INTERRUPTED = 130  # as shells report a program that was stopped by Ctrl-C
 
 _FORMATS_HELP = "png (film with arrows), bone, calc (masks), json (report); none for the tables alone"
 _KINDS = ("chest", "shoulder", "wrists")  # of `calcidetect.phantom`, which is too heavy to ask for them
+_SOFT_HELP = (
+    "JSON with polygons of soft tissue: a list of {film, soft} or {film: [polygons]}; without it, the body more than "
+    "2 mm from what the program takes for bone (on chest films this holds the lungs: give polygons)"
+)
 _NOTICE = "Candidates for a human reader; not for diagnosis."
 
 
@@ -63,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_scan(commands)
     _add_inspect(commands)
     _add_phantom(commands)
+    _add_evaluate(commands)
+    _add_simulate(commands)
     _add_settings(commands)
     return parser
 
@@ -100,6 +106,35 @@ def _add_phantom(commands: Any) -> None:
     parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the first film of each kind (0)")
     parser.add_argument("--count", type=_natural, default=1, metavar="N", help="films of each kind (1)")
     parser.set_defaults(run=_phantom)
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser("evaluate", help="judge results against what is known of the films")
+    parser.add_argument("results", metavar="DIR", help="folder that scan wrote, with --min-score 0")
+    parser.add_argument("--truth", required=True, metavar="FILE", help="truth.json of simulate, or annotations")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for numbers and pictures")
+    parser.add_argument("--masks", metavar="DIR", help="folder of bone masks NAME.png")
+    parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the bootstrap (0)")
+    parser.set_defaults(run=_evaluate)
+
+
+def _add_simulate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "simulate",
+        help="put deposits into films, with truth",
+        description="Put deposits of calcium into films and write them as PNG, with truth.json and masks.",
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="films, folders, DICOMDIR files")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for films and their truth")
+    parser.add_argument("--seed", required=True, type=_natural, metavar="N", help="each film's deposits follow from it")
+    parser.add_argument("--soft", metavar="FILE", help=_SOFT_HELP)
+    parser.add_argument("--copies", type=_natural, default=1, metavar="K", help="simulated films for each film (1)")
+    parser.add_argument(
+        "--count", type=_natural, nargs=2, default=(2, 5), metavar=("LOW", "HIGH"), help="deposits in each (2 5)"
+    )
+    parser.add_argument("--clean", action="store_true", help="write each film untouched too, as a lesion-free one")
+    parser.add_argument("--spacing", type=float, metavar="MM", help="pixel pitch of films that state none")
+    parser.set_defaults(run=_simulate)
 
 
 def _add_settings(commands: Any) -> None:
@@ -200,6 +235,35 @@ def _phantom(args: argparse.Namespace) -> int:
     for path in write_samples(args.out, kinds=args.kind or _KINDS, seed=args.seed, count=args.count):
         print(path)
     return EXIT_OK
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from calcidetect.evaluation import evaluate_results, table
+
+    print(table(evaluate_results(args.results, args.truth, args.out, masks=args.masks, seed=args.seed)))
+    print(f"Numbers and pictures in {args.out}")
+    return EXIT_OK
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    from calcidetect.annotations import read_annotations
+    from calcidetect.simulations import Recipe, Simulated, simulate_films
+
+    recipe = Recipe(
+        seed=args.seed, copies=args.copies, count=tuple(args.count), clean=args.clean, spacing_mm=args.spacing
+    )
+
+    def tell(film: Simulated) -> None:
+        for text in (film.error, *film.remarks):
+            if text:
+                _complain(f"calcidetect: {text}")
+
+    soft = read_annotations(args.soft) if args.soft else None
+    films = simulate_films(args.paths, args.out, recipe=recipe, soft=soft, progress=tell)
+    done = [film for film in films if not film.error]
+    deposits = sum(len(record["deposits"]) for film in done for record in film.records)
+    print(f"{len(done)} of {len(films)} films simulated, {deposits} deposits; results in {args.out}")
+    return EXIT_OK if len(done) == len(films) else EXIT_SOME_FAILED
 
 
 def _settings(args: argparse.Namespace) -> int:

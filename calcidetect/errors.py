@@ -7,6 +7,7 @@ CalcidetectError
     ConfigError          a setting is unknown, of the wrong type or out of bounds
     FieldError           no exposed field, or nothing in it to learn soft tissue from
     OutputError          a result can't be written
+    EvaluationError      results can't be compared with what is known of the films
 """
 
 
@@ -39,3 +40,7 @@ class FieldError(CalcidetectError):
 
 class OutputError(CalcidetectError):
     """A result can't be written."""
+
+
+class EvaluationError(CalcidetectError):
+    """Results can't be compared with what is known of the films."""

@@ -40,8 +40,9 @@ LAYERS = (
     {"pipeline"},
     {"layout"},
     {"overlay", "dicom_out", "follow_up"},
-    {"writers", "samples"},
+    {"writers", "samples", "annotations"},
     {"batch", "review", "node"},
+    {"evaluation", "simulations"},  # the one reads what the batch wrote, the other names files as it does
     {"cli"},
     # the package itself, which offers the public names
     {"__init__", "__main__"},
