@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import zlib
 from pathlib import Path
 
 import cv2
@@ -42,15 +43,21 @@ class AnnotatedFilm:
     real: list
     ignore: list
 
+    @property
+    def fold(self) -> int:
+        """Which of the `FOLDS` leaves this film out: by its name, so that every script agrees."""
+        return zlib.crc32(self.name.encode()) % FOLDS
 
-def fit_parser(description: str, *, phantoms: int) -> argparse.ArgumentParser:
-    """The arguments that both fitting scripts take."""
+
+def fit_parser(description: str, *, phantoms: int, masks: bool = True) -> argparse.ArgumentParser:
+    """The arguments that the fitting scripts share."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("films", type=Path)
     parser.add_argument("--annotations", type=Path, required=True)
-    parser.add_argument("--masks", type=Path, required=True)
+    parser.add_argument("--masks", type=Path, required=masks)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--phantoms", type=int, default=phantoms)
+    parser.add_argument("--jobs", type=int, default=2)
     return parser
 
 

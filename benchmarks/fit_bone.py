@@ -3,12 +3,17 @@
     python benchmarks/fit_bone.py FILMS --annotations annotations.json --masks MASKS --out FOLDER
 
 MASKS holds PNGs named after the films: 0 unknown, 1 surely no bone, 2 surely bone. Films without one give their
-labelled points alone. Writes ``bone.json`` (all films) and ``bone_0.json`` … (each without every fifth film, for honest
-figures and for fitting the scorer), prints the point accuracy of films left out.
+labelled points alone. Two sets of tables are fitted: a guess from each pixel's own features, and a revised answer that
+also knows the guess around it; the revised ones learn from guesses on films that the guessing tables never saw.
+Writes ``bone_guess.json`` and ``bone.json`` (all films) and ``bone_guess_0.json``, ``bone_0.json`` … (each without
+every fifth film, for honest figures and for fitting the scorer); prints the accuracy on films left out.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import boosting
@@ -26,108 +31,176 @@ from annotated import (
     working_film,
 )
 
-from calcidetect import bone, ops
+from calcidetect import ops
 from calcidetect.config import Config
 from calcidetect.phantom import KINDS
+from calcidetect.pixel_features import Planes, context_features, film_planes, table_probability
+from calcidetect.trees import parse_tables
 from calcidetect.types import Radiograph
 
 VARIATIONS = 3
-PER_CLASS = 1500
+PER_CLASS = 700
 MASK_WEIGHT = 60.0
 """Weight of all mask samples of one class and film, against 1 for each of its 13 or so labelled points."""
 
 NEAR_BONE_MM = 8.0
 ROUNDS, DEPTH = 150, 6
+PHANTOM = -1
 
 
-def points_on(grid, points: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns on a reduced grid of `shape` of [x, y] points of the source matrix."""
-    rows = (points[:, 1] + 0.5) * shape[0] / grid.source_shape[0]
-    cols = (points[:, 0] + 0.5) * shape[1] / grid.source_shape[1]
-    return np.clip(rows.astype(int), 0, shape[0] - 1), np.clip(cols.astype(int), 0, shape[1] - 1)
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """One variation of a film, with what is known of some of its pixels.
+
+    `film` counts the films, `PHANTOM` for synthetic ones, which belong to no `fold`; `planes` (m, rows, cols) is
+    float16 to save memory. For each of n samples: flat index `at`, `truth` (1 bone), `weight`, whether it is a `point`
+    that was labelled by hand.
+    """
+
+    film: int
+    fold: int | None
+    variation: int
+    names: tuple[str, ...]
+    planes: np.ndarray
+    body: np.ndarray
+    at: np.ndarray
+    truth: np.ndarray
+    weight: np.ndarray
+    point: np.ndarray
+
+    def samples(self, planes: np.ndarray) -> np.ndarray:
+        """Values of (m, rows, cols) planes at the samples, float32 (n, m)."""
+        return planes.reshape(len(planes), -1)[:, self.at].T.astype(np.float32)
 
 
-def film_samples(film: AnnotatedFilm, radiograph: Radiograph, mask_path: Path, rng: np.random.Generator):
-    """Features, truth, weight and whether each sample is a labelled point, of one film."""
-    config = Config()
-    working, field = working_film(radiograph, config)
-    planes, body = bone.reduced_features(working, field, pixel_mm=config.bone.pixel_mm)
-    stack = np.stack(list(planes.values()))
-    samples = []
-    for points, truth in ((film.bone_points, 1), (film.soft_points, 0)):
-        rows, cols = points_on(working.grid, points, body.shape)
-        samples.append(
-            (stack[:, rows, cols].T, np.full(len(rows), truth), np.ones(len(rows)), np.ones(len(rows), bool))
-        )
-    if mask_path.exists():
-        samples += mask_samples(stack, body, cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE), rng)
-    return [np.concatenate(column) for column in zip(*samples, strict=True)], list(planes)
+def film_scene(job: tuple[int, int], *, films: list[AnnotatedFilm], masks: Path) -> Scene:
+    """Variation `job[1]` of film `job[0]`; variation 0 is the film as it is."""
+    index, variation = job
+    film, rng = films[index], np.random.default_rng([variation, index])
+    radiograph = load_film(film) if variation == 0 else vary(load_film(film), rng)
+    planes, grid = _planes(radiograph)
+    parts = [_point_samples(grid, film.bone_points, planes.body.shape, truth=1)]
+    parts.append(_point_samples(grid, film.soft_points, planes.body.shape, truth=0))
+    path = masks / f"{film.path.stem}.png"
+    if path.exists():
+        parts += mask_samples(planes.body, cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), rng)
+    return _scene(index, film.fold, variation, planes, parts)
 
 
-def phantom_samples(kind: str, seed: int):
-    """Like `film_samples`, of a synthetic film with its exact bone mask."""
-    rng = np.random.default_rng(seed)
-    radiograph, phantom = phantom_film(kind, seed)
-    working, field = working_film(vary(radiograph, rng), Config())
-    planes, body = bone.reduced_features(working, field, pixel_mm=Config().bone.pixel_mm)
-    samples = mask_samples(np.stack(list(planes.values())), body, 1 + phantom.bone.astype(np.uint8), rng)
-    return [np.concatenate(column) for column in zip(*samples, strict=True)], list(planes)
+def phantom_scene(number: int) -> Scene:
+    """Like `film_scene`, of a synthetic film with its exact bone mask."""
+    rng = np.random.default_rng(PHANTOM_SEED + number)
+    radiograph, phantom = phantom_film(sorted(KINDS)[number % len(KINDS)], PHANTOM_SEED + number)
+    planes, _ = _planes(vary(radiograph, rng))
+    return _scene(PHANTOM, None, 1, planes, mask_samples(planes.body, 1 + phantom.bone.astype(np.uint8), rng))
 
 
-def mask_samples(stack: np.ndarray, body: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> list:
+def _planes(radiograph: Radiograph):
+    working, field = working_film(radiograph, Config())
+    return film_planes(working, field, pixel_mm=Config().bone.pixel_mm), working.grid
+
+
+def _scene(film: int, fold: int | None, variation: int, planes: Planes, parts: list) -> Scene:
+    at, truth, weight, point = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Scene(
+        film=film,
+        fold=fold,
+        variation=variation,
+        names=tuple(planes.values),
+        planes=np.stack(list(planes.values.values())).astype(np.float16),
+        body=planes.body,
+        at=at.astype(int),
+        truth=truth,
+        weight=weight,
+        point=point,
+    )
+
+
+def _point_samples(grid, points: np.ndarray, shape: tuple[int, int], *, truth: int):
+    """Flat index, truth, weight and kind of [x, y] points of the source matrix on a reduced grid of `shape`."""
+    rows = np.clip(((points[:, 1] + 0.5) * shape[0] / grid.source_shape[0]).astype(int), 0, shape[0] - 1)
+    cols = np.clip(((points[:, 0] + 0.5) * shape[1] / grid.source_shape[1]).astype(int), 0, shape[1] - 1)
+    return rows * shape[1] + cols, np.full(len(rows), truth), np.ones(len(rows)), np.ones(len(rows), bool)
+
+
+def mask_samples(body: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> list:
     """Pixels of each class; soft tissue near bone is drawn three times as often as the rest."""
-    bone_distance = ops.distance(ops.resize_mask(mask == 2, body.shape))
+    bone_distance = ops.distance(ops.resize_mask(mask == 2, body.shape)).ravel()
     samples = []
     for value, truth in ((2, 1), (1, 0)):
-        rows, cols = np.nonzero(ops.resize_mask(mask == value, body.shape, share=0.9) & body)
-        if not len(rows):
+        at = np.flatnonzero(ops.resize_mask(mask == value, body.shape, share=0.9) & body)
+        if not len(at):
             continue
-        chance = np.where(bone_distance[rows, cols] < NEAR_BONE_MM / Config().bone.pixel_mm, 3.0, 1.0)
-        chosen = rng.choice(len(rows), min(PER_CLASS, len(rows)), replace=False, p=chance / chance.sum())
+        chance = np.where(bone_distance[at] < NEAR_BONE_MM / Config().bone.pixel_mm, 3.0, 1.0)
+        chosen = rng.choice(at, min(PER_CLASS, len(at)), replace=False, p=chance / chance.sum())
         weight = np.full(len(chosen), MASK_WEIGHT / PER_CLASS)
-        values = stack[:, rows[chosen], cols[chosen]].T
-        samples.append((values, np.full(len(chosen), truth), weight, np.zeros(len(chosen), bool)))
+        samples.append((chosen, np.full(len(chosen), truth), weight, np.zeros(len(chosen), bool)))
     return samples
+
+
+def guess(scene: Scene, tables_text: str) -> np.ndarray:
+    """What the guessing tables make of a scene: float32 (rows, cols)."""
+    values = dict(zip(scene.names, scene.planes.astype(np.float32), strict=True))
+    return table_probability(values, scene.body, parse_tables(tables_text))
+
+
+def context_samples(scene: Scene, tables_text: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Context features of a scene's samples, float32 (n, m), and their names."""
+    context = context_features(guess(scene, tables_text), scene.body, Config().bone.pixel_mm)
+    return scene.samples(np.stack(list(context.values()))), tuple(context)
+
+
+def fit_folds(features: np.ndarray, scenes: list[Scene], names: tuple[str, ...]) -> tuple[dict, np.ndarray]:
+    """Tables as JSON for every fold and for None (all films), and each sample's chance by tables that left it out."""
+    truth, weight = (np.concatenate([getattr(s, name) for s in scenes]) for name in ("truth", "weight"))
+    chance, tables = np.zeros(len(truth)), {}
+    for fold in (*range(FOLDS), None):
+        out = np.concatenate([np.full(len(s.at), fold is not None and s.fold == fold) for s in scenes])
+        model = boosting.fit(features[~out], truth[~out], weight[~out], rounds=ROUNDS, depth=DEPTH)
+        tables[fold] = boosting.tables_json(model, list(names))
+        if fold is not None:
+            chance[out] = model.predict_proba(features[out])[:, 1]
+    return tables, chance
+
+
+def report(title: str, chance: np.ndarray, scenes: list[Scene], films: list[AnnotatedFilm]) -> None:
+    """Share of labelled points and of mask pixels that are right, on films left out."""
+    print(title)
+    truth, point = (np.concatenate([getattr(s, name) for s in scenes]) for name in ("truth", "point"))
+    owner = np.concatenate([np.full(len(s.at), s.film) for s in scenes])
+    plain = np.concatenate([np.full(len(s.at), s.variation == 0) for s in scenes])
+    region = np.array([*(film.region for film in films), "phantom"])[owner]
+    right = (chance > 0.5) == truth
+    for name in ["all", *sorted(set(region) - {"phantom"})]:
+        here = plain & (owner >= 0) & ((region == name) | (name == "all"))
+        shares = [right[here & (point == kind) & (truth == value)] for kind in (True, False) for value in (1, 0)]
+        texts = [f"{share.mean():.3f}" if len(share) else "    -" for share in shares]
+        print(f"{name:10} points: bone {texts[0]} soft {texts[1]}; masks: bone {texts[2]} soft {texts[3]}")
 
 
 def main() -> None:
     parser = fit_parser(__doc__, phantoms=24)
     given = parser.parse_args()
-    films = read_annotations(given.films, given.annotations)
-    columns, owners, varied = [], [], []
-    for index, film in enumerate(films):
-        for variation in range(VARIATIONS):
-            rng = np.random.default_rng([variation, index])
-            radiograph = load_film(film) if variation == 0 else vary(load_film(film), rng)
-            sample, names = film_samples(film, radiograph, given.masks / f"{film.path.stem}.png", rng)
-            columns.append(sample)
-            owners.append(np.full(len(sample[1]), index))
-            varied.append(np.full(len(sample[1]), variation > 0))
-    for number in range(given.phantoms):
-        sample, names = phantom_samples(sorted(KINDS)[number % len(KINDS)], PHANTOM_SEED + number)
-        columns.append(sample)
-        owners.append(np.full(len(sample[1]), -1))
-        varied.append(np.ones(len(sample[1]), bool))
-    features, truth, weight, is_point = (np.concatenate(column) for column in zip(*columns, strict=True))
-    owner, is_varied = np.concatenate(owners), np.concatenate(varied)
-    chance = np.zeros(len(truth))
-    for fold in range(FOLDS):
-        left_out = (owner % FOLDS == fold) & (owner >= 0)
-        model = boosting.fit(features[~left_out], truth[~left_out], weight[~left_out], rounds=ROUNDS, depth=DEPTH)
-        chance[left_out] = model.predict_proba(features[left_out])[:, 1]
-        (given.out / f"bone_{fold}.json").write_text(boosting.tables_json(model, names))
-    report(chance, truth, is_point & ~is_varied, np.array([films[i].region if i >= 0 else "phantom" for i in owner]))
-    model = boosting.fit(features, truth, weight, rounds=ROUNDS, depth=DEPTH)
-    (given.out / "bone.json").write_text(boosting.tables_json(model, names))
-
-
-def report(chance: np.ndarray, truth: np.ndarray, counted: np.ndarray, region: np.ndarray) -> None:
-    """Share of labelled points of films left out that are right."""
-    for name in ["all", *sorted(set(region) - {"phantom"})]:
-        here = counted & ((region == name) | (name == "all"))
-        right = (chance > 0.5) == truth
-        bone_right, soft_right = right[here & (truth == 1)].mean(), right[here & (truth == 0)].mean()
-        print(f"{name:10} bone {bone_right:.3f} soft {soft_right:.3f} of {here.sum()} points")
+    films = [
+        film
+        for film in read_annotations(given.films, given.annotations)
+        if len(film.bone_points) or (given.masks / f"{film.path.stem}.png").exists()
+    ]
+    jobs = [(index, variation) for index in range(len(films)) for variation in range(VARIATIONS)]
+    with ProcessPoolExecutor(given.jobs) as pool:
+        scenes = list(pool.map(partial(film_scene, films=films, masks=given.masks), jobs, chunksize=3))
+        scenes += pool.map(phantom_scene, range(given.phantoms))
+    features = np.concatenate([scene.samples(scene.planes) for scene in scenes])
+    guessing, chance = fit_folds(features, scenes, scenes[0].names)
+    report("guess", chance, scenes, films)
+    texts = [guessing[scene.fold] for scene in scenes]
+    contexts = [context_samples(scene, text) for scene, text in zip(scenes, texts, strict=True)]
+    features = np.concatenate([features, np.concatenate([values for values, _ in contexts])], axis=1)
+    revised, chance = fit_folds(features, scenes, scenes[0].names + contexts[0][1])
+    report("revised", chance, scenes, films)
+    for name, tables in (("bone_guess", guessing), ("bone", revised)):
+        for fold, text in tables.items():
+            (given.out / f"{name}{'' if fold is None else f'_{fold}'}.json").write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Fit the scorer on deposits put into annotated films.
+"""Fit the scorer on deposits put into annotated films and into backgrounds.
 
     python benchmarks/fit_score.py FILMS --annotations annotations.json --masks MASKS --bone FOLDER --out FOLDER
 
-FOLDER of --bone holds what fit_bone.py wrote: each film is scanned with bone tables that never saw it. Every film is
-used once as it is and COPIES times with deposits in its soft tissue and another gain, latitude, sharpness and pitch.
-Phantoms join every fit.
+FOLDER of --bone holds what fit_bone.py wrote: each film is scanned with bone tables that never saw it. Every film with
+polygons of soft tissue is used once as it is and COPIES times with deposits in it and another gain, latitude, sharpness
+and pitch; they alone give the figures. Films without polygons are backgrounds, used once each, with deposits where the
+program itself sees soft tissue. Phantoms join every fit.
 Candidates that hit a deposit (or real calcification) are right, those in ``ignore`` boxes are left out, all others
 wrong. Writes ``score.json``, calibrated on films left out, and prints the FROC of films left out.
 """
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import boosting
 import cv2
@@ -35,15 +37,19 @@ from annotated import (
 )
 from sklearn.linear_model import LogisticRegression
 
-from calcidetect import background, bone, detect, measure, mimics, ops
+from calcidetect import background, bone, detect, ops
+from calcidetect.candidate_features import candidate_features
 from calcidetect.config import Config
 from calcidetect.evaluate import MARGIN_MM, Truth, froc, hits, inside_any, sensitivity_at
+from calcidetect.label_regions import centres
 from calcidetect.phantom import KINDS
+from calcidetect.pixel_features import film_planes
 from calcidetect.simulate import insert_deposits
 from calcidetect.trees import parse_tables
-from calcidetect.types import Radiograph
+from calcidetect.types import Grid, Radiograph
 
 DEPOSITS = (2, 6)
+BACKGROUND_DEPOSITS = (3, 8)
 POSITIVE_WEIGHT = 3.0
 """A hit counts as much as this many false candidates, which are a hundred times as many."""
 
@@ -51,29 +57,51 @@ MILD_COPIES = 5
 PITCH_ERRORS = (0.2, 0.3)
 """How far the assumed pitch is off (log-normal sigma): in the first copies of a film, and in the others."""
 
+NO_BONE, NO_LUNG = 0.2, 0.2
+BONE_GAP_MM = 0.8
+"""Soft tissue of a background: less likely bone or lung than this, and this far from bone."""
+
 PHANTOM_WEIGHT = 0.3
 """Of a phantom's candidates. Mean sensitivity on real films left out: 0.499 without any, 0.493 at 0.3, 0.454 at 1."""
 
-ROUNDS, DEPTH = 200, 6
+FALSE_SHARE = 0.35
+"""Of the false candidates, drawn at random, a fit sees this share, with the weight of all."""
+
+ROUNDS, DEPTH = 300, 6
 IGNORED = -2
+NOT_COUNTED = -1
+
+
+class Place(NamedTuple):
+    """Where a candidate lies, in source pixels, for `hits`."""
+
+    row: float
+    col: float
+    x0: float
+    y0: float
+    x1: float
+    y1: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """One scanned copy of a film.
 
+    `film` counts the annotated films, `NOT_COUNTED` for backgrounds and phantoms, which belong to no `fold`.
     `features` float32 (n, m) of its n candidates; `deposit` which deposit each hits, -1 none, `IGNORED`; `easy` whether
-    each deposit is at least 3 mm wide and half a bone step bright.
+    each deposit is at least 3 mm wide and half a bone step bright; `weight` of a candidate.
     """
 
     film: int
+    fold: int | None
     names: tuple[str, ...]
     features: np.ndarray
     deposit: np.ndarray
     easy: np.ndarray
+    weight: float = 1.0
 
 
-def scan_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: Path, mask_folder: Path) -> Sample:
+def scan_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: Path, masks: Path) -> Sample:
     """Scan copy `job[1]` of film `job[0]`; copy 0 is the film as it is."""
     index, copy = job
     film, rng = films[index], np.random.default_rng([index, copy])
@@ -81,7 +109,7 @@ def scan_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: 
     if copy:
         pixels, _, deposits = insert_deposits(
             radiograph.pixels,
-            deposit_places(film, radiograph, mask_folder, rng),
+            deposit_places(film, radiograph, masks, rng),
             count=int(rng.integers(*DEPOSITS)),
             bone_step=bone_contrast(film, radiograph.pixels),
             pixel_mm=film.mm_px,
@@ -89,11 +117,53 @@ def scan_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: 
         )
         error = PITCH_ERRORS[copy > MILD_COPIES]
         radiograph = vary(with_pixels(radiograph, pixels), rng, pitch_error=error)
-    tables = (bone_folder / f"bone_{index % FOLDS}.json").read_text()
     truths = [Truth(box=d.box, row=d.row, col=d.col) for d in deposits]
     truths += [Truth(box=tuple(b), row=(b[1] + b[3]) / 2, col=(b[0] + b[2]) / 2) for b in film.real]
-    easy = [d.diameter_mm >= 3 and d.contrast >= 0.5 for d in deposits] + [True] * len(film.real)
-    return scan(radiograph, tables, truths, film.ignore, film=index, pixel_mm=film.mm_px, easy=easy)
+    names, features, deposit = scan(radiograph, bone_tables(bone_folder, film.fold), truths, film.ignore, film.mm_px)
+    easy = np.array([*map(is_easy, deposits), *(True for _ in film.real)], bool)
+    return Sample(film=index, fold=film.fold, names=names, features=features, deposit=deposit, easy=easy)
+
+
+def scan_background(job: tuple[int, AnnotatedFilm], *, bone_folder: Path) -> Sample | None:
+    """Scan a film without polygons, with deposits where the program sees soft tissue; None where it sees none."""
+    number, film = job
+    rng, radiograph = np.random.default_rng([number, 1]), load_film(film)
+    tables = bone_tables(bone_folder, film.fold)
+    allowed, step = own_soft_tissue(radiograph, tables)
+    if not allowed.any():
+        return None
+    pixels, _, deposits = insert_deposits(
+        radiograph.pixels,
+        allowed,
+        count=int(rng.integers(*BACKGROUND_DEPOSITS)),
+        bone_step=step,
+        pixel_mm=film.mm_px,
+        rng=rng,
+    )
+    radiograph = vary(with_pixels(radiograph, pixels), rng, pitch_error=float(np.mean(PITCH_ERRORS)))
+    truths = [Truth(box=d.box, row=d.row, col=d.col) for d in deposits]
+    names, features, deposit = scan(radiograph, tables, truths, film.ignore, film.mm_px)
+    seen = thinned(deposit, rng)
+    easy = np.array([is_easy(d) for d in deposits], bool)
+    return Sample(film=NOT_COUNTED, fold=None, names=names, features=features[seen], deposit=deposit[seen], easy=easy)
+
+
+def thinned(deposit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Candidates that a fit sees, bool (n,): all that hit, `FALSE_SHARE` of the false ones."""
+    return (deposit >= 0) | ((deposit == -1) & (rng.random(len(deposit)) < FALSE_SHARE))
+
+
+def is_easy(deposit) -> bool:
+    """Whether a reader should see it: at least 3 mm wide and half a bone step bright."""
+    return deposit.diameter_mm >= 3 and deposit.contrast >= 0.5
+
+
+@cache
+def bone_tables(folder: Path, fold: int | None) -> bone.BoneTables:
+    """Tables that never saw the films of a fold, or (None) that saw all."""
+    suffix = "" if fold is None else f"_{fold}"
+    guess, revised = (parse_tables((folder / f"{name}{suffix}.json").read_text()) for name in ("bone_guess", "bone"))
+    return bone.BoneTables(guess=guess, revised=revised)
 
 
 def deposit_places(film: AnnotatedFilm, radiograph: Radiograph, masks: Path, rng: np.random.Generator) -> np.ndarray:
@@ -106,56 +176,86 @@ def deposit_places(film: AnnotatedFilm, radiograph: Radiograph, masks: Path, rng
     return not_bone & ops.resize_mask(field.body, radiograph.grid.shape)
 
 
+def own_soft_tissue(radiograph: Radiograph, tables: bone.BoneTables) -> tuple[np.ndarray, float]:
+    """What the program takes for soft tissue outside lung, on the film's own grid, and its bone step."""
+    config = Config()
+    working, field = working_film(radiograph, config)
+    if not field.body.any():
+        return np.zeros(radiograph.grid.shape, bool), 1.0
+    planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
+    anatomy = bone.segment_bone(working, field, planes, config.bone, tables=tables)
+    pixel_mm = working.grid.nominal_mm
+    clear = (anatomy.bone_probability < NO_BONE) & (anatomy.lung_probability < NO_LUNG)
+    apart = (anatomy.bone_distance_px * pixel_mm > BONE_GAP_MM) & (anatomy.skin_distance_px * pixel_mm > 1)
+    return ops.resize_mask(clear & apart & field.body, radiograph.grid.shape), anatomy.bone_step
+
+
 def scan_phantom(seed: int, *, bone_folder: Path) -> Sample:
     """Scan a synthetic film, varied; its mimics are ignored."""
     radiograph, phantom = phantom_film(sorted(KINDS)[seed % len(KINDS)], PHANTOM_SEED + seed)
     marks = [d for d in phantom.deposits if d.label == "calcification"]
     truths = [Truth(box=(d.x0, d.y0, d.x1, d.y1), row=d.row, col=d.col) for d in marks]
     mimics = [(d.x0, d.y0, d.x1, d.y1) for d in phantom.deposits if d.label != "calcification"]
-    varied = vary(radiograph, np.random.default_rng(seed))
-    tables = (bone_folder / "bone.json").read_text()
-    return scan(varied, tables, truths, mimics, film=-1, pixel_mm=phantom.spacing_mm, easy=[True] * len(marks))
+    rng = np.random.default_rng(seed)
+    varied = vary(radiograph, rng)
+    names, features, deposit = scan(varied, bone_tables(bone_folder, None), truths, mimics, phantom.spacing_mm)
+    seen = thinned(deposit, rng)
+    return Sample(
+        film=NOT_COUNTED,
+        fold=None,
+        names=names,
+        features=features[seen],
+        deposit=deposit[seen],
+        easy=np.ones(len(marks), bool),
+        weight=PHANTOM_WEIGHT,
+    )
 
 
-def scan(radiograph, tables, truths, ignore, *, film: int, pixel_mm: float, easy: list[bool]) -> Sample:
-    """Generate and measure candidates and say which deposit each hits."""
+def scan(radiograph: Radiograph, tables: bone.BoneTables, truths, ignore, pixel_mm: float):
+    """Generate and measure candidates: feature names, features, and which deposit each hits."""
     config = Config()
     working, field = working_film(radiograph, config)
-    anatomy = bone.segment_bone(working, field, config.bone, tables=parse_tables(tables))
+    planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
+    anatomy = bone.segment_bone(working, field, planes, config.bone, tables=tables)
     tissue = background.estimate_background(working, anatomy, config.background)
     labels = detect.find_candidates(working, anatomy, tissue, config.detect)
-    features = measure.candidate_features(working, field, anatomy, tissue, labels)
-    kinds = [mimics.MARK] * int(labels.max())
-    candidates = measure.measure(working, labels, features=features, kinds=kinds)
-    hit = hits(candidates, truths, pixel_mm=pixel_mm)
-    ignored = inside_any(candidates, ignore, margin=MARGIN_MM / pixel_mm) & (hit < 0)
-    return Sample(
-        film=film,
-        names=tuple(features),
-        features=np.stack(list(features.values()), axis=1),
-        deposit=np.where(ignored, IGNORED, hit),
-        easy=np.array(easy, bool),
+    features = candidate_features(
+        labels, radiograph=working, field=field, planes=planes, anatomy=anatomy, background=tissue
     )
+    places = candidate_places(labels, working.grid)
+    hit = hits(places, truths, pixel_mm=pixel_mm)
+    ignored = inside_any(places, ignore, margin=MARGIN_MM / pixel_mm) & (hit < 0)
+    return tuple(features), np.stack(list(features.values()), axis=1), np.where(ignored, IGNORED, hit)
+
+
+def candidate_places(labels: np.ndarray, grid: Grid) -> list[Place]:
+    """Centre and box of each candidate in source pixels."""
+    corners = np.array([[[box[i].start, box[i].stop] for i in (0, 1)] for box in ops.label_boxes(labels)])
+    low, high = (grid.to_source(corners[:, :, end] - 0.5) + 0.5 for end in (0, 1))
+    middle = grid.to_source(centres(labels))
+    return [Place(*m, x0=a[1], y0=a[0], x1=b[1], y1=b[0]) for m, a, b in zip(middle, low, high, strict=True)]
 
 
 def fit(samples: list[Sample]):
     """Boosted tables for candidates against everything else."""
-    features = np.concatenate([sample.features[sample.deposit != IGNORED] for sample in samples])
-    truth = np.concatenate([sample.deposit[sample.deposit != IGNORED] >= 0 for sample in samples])
-    synthetic = np.concatenate([np.full((sample.deposit != IGNORED).sum(), sample.film < 0) for sample in samples])
-    weight = np.where(truth, POSITIVE_WEIGHT, 1.0) * np.where(synthetic, PHANTOM_WEIGHT, 1.0)
+    rng = np.random.default_rng(0)
+    kept = [np.ones(len(s.deposit), bool) if s.fold is None else thinned(s.deposit, rng) for s in samples]
+    features = np.concatenate([s.features[keep] for s, keep in zip(samples, kept, strict=True)])
+    truth = np.concatenate([s.deposit[keep] >= 0 for s, keep in zip(samples, kept, strict=True)])
+    weight = np.concatenate([np.full(keep.sum(), s.weight) for s, keep in zip(samples, kept, strict=True)])
+    weight *= np.where(truth, POSITIVE_WEIGHT, 1 / FALSE_SHARE)
     return boosting.fit(features, truth, weight, rounds=ROUNDS, depth=DEPTH)
 
 
-def cross_validate(samples: list[Sample], phantoms: list[Sample]) -> list[np.ndarray]:
+def cross_validate(samples: list[Sample], others: list[Sample]) -> list[np.ndarray]:
     """Log-odds of every sample's candidates by tables that never saw its film."""
     scores = {}
     for fold in range(FOLDS):
-        model = fit([sample for sample in samples if sample.film % FOLDS != fold] + phantoms)
+        model = fit([sample for sample in samples if sample.fold != fold] + others)
         scores |= {
             number: model.predict(sample.features, prediction_type="RawFormulaVal")
             for number, sample in enumerate(samples)
-            if sample.film % FOLDS == fold
+            if sample.fold == fold
         }
     return [scores[number] for number in range(len(samples))]
 
@@ -205,28 +305,27 @@ def operating_points(samples: list[Sample], scores: list[np.ndarray], slope: flo
 def main() -> None:
     parser = fit_parser(__doc__, phantoms=45)
     parser.add_argument("--bone", type=Path, required=True)
-    parser.add_argument("--copies", type=int, default=13)
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--copies", type=int, default=9)
     given = parser.parse_args()
-    films = read_annotations(given.films, given.annotations)
+    everything = read_annotations(given.films, given.annotations)
+    films = [film for film in everything if film.soft]
+    backgrounds = list(enumerate(film for film in everything if not film.soft))
     jobs = [(index, copy) for index in range(len(films)) for copy in range(given.copies + 1)]
     with ProcessPoolExecutor(given.jobs) as pool:
-        samples = list(
-            pool.map(
-                partial(scan_copy, films=films, bone_folder=given.bone, mask_folder=given.masks), jobs, chunksize=4
-            )
-        )
-        phantoms = list(pool.map(partial(scan_phantom, bone_folder=given.bone), range(given.phantoms)))
+        work = partial(scan_copy, films=films, bone_folder=given.bone, masks=given.masks)
+        samples = list(pool.map(work, jobs, chunksize=4))
+        others = list(pool.map(partial(scan_background, bone_folder=given.bone), backgrounds, chunksize=4))
+        others += pool.map(partial(scan_phantom, bone_folder=given.bone), range(given.phantoms))
+    others = [sample for sample in others if sample is not None]
     reached = sum(len(set(sample.deposit[sample.deposit >= 0])) for sample in samples)
     candidates = np.mean([len(sample.deposit) for sample in samples])
     print(f"generator: {reached} of {sum(len(s.easy) for s in samples)} deposits, {candidates:.0f} candidates a film")
-    scores = cross_validate(samples, phantoms)
+    scores = cross_validate(samples, others)
     report(samples, scores, films)
     slope, offset = calibration(samples, scores)
     operating_points(samples, scores, slope, offset)
-    (given.out / "score.json").write_text(
-        boosting.tables_json(fit(samples + phantoms), list(samples[0].names), slope, offset)
-    )
+    model = fit(samples + others)
+    (given.out / "score.json").write_text(boosting.tables_json(model, list(samples[0].names), slope, offset))
 
 
 if __name__ == "__main__":

@@ -18,9 +18,11 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 
-from calcidetect import background, bone, detect, measure, ops, overlay, pipeline, score
+from calcidetect import background, bone, detect, ops, overlay, pipeline, score
+from calcidetect.candidate_features import candidate_features
 from calcidetect.config import Config
 from calcidetect.phantom import make_phantom
+from calcidetect.pixel_features import film_planes
 from calcidetect.types import Grid, Radiograph, Source
 
 SHAPE = (2500, 3000)
@@ -55,10 +57,12 @@ def measure_steps(film: Radiograph, runs: int) -> dict[str, float]:
     timed("reference: float32 copy", film.pixels.copy)
     timed("reference: JPEG 2000 decode", lambda: imagecodecs.jpeg2k_decode(encoded))
     working, field = timed("field", lambda: pipeline.find_field(film, config, field_width_mm=FIELD_WIDTH_MM))
-    anatomy = timed("bone", lambda: bone.segment_bone(working, field, config.bone))
+    planes = timed("planes", lambda: film_planes(working, field, pixel_mm=config.bone.pixel_mm))
+    anatomy = timed("bone", lambda: bone.segment_bone(working, field, planes, config.bone))
     tissue = timed("background", lambda: background.estimate_background(working, anatomy, config.background))
     labels = timed("detect", lambda: detect.find_candidates(working, anatomy, tissue, config.detect))
-    features = timed("measure", lambda: measure.candidate_features(working, field, anatomy, tissue, labels))
+    learnt = {"radiograph": working, "field": field, "planes": planes, "anatomy": anatomy, "background": tissue}
+    features = timed("measure", lambda: candidate_features(labels, **learnt))
     timed("score", lambda: score.scores(features))
     scan = timed("whole scan", lambda: pipeline.scan(film, config=config))
     timed("overlay", lambda: overlay.encode_png(overlay.draw_scan(scan)))

@@ -1,14 +1,16 @@
-"""Bone: a probability from fitted tables on hand-made features, made into regions; and the film's own bone contrast."""
+"""Bone and lung by fitted tables on hand-made features; bone made into regions, and the film's own bone contrast."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from calcidetect import ops
 from calcidetect.arrays import FloatImage, Mask
 from calcidetect.config import BoneSettings
-from calcidetect.pixel_features import body_range, pixel_features
-from calcidetect.trees import BoostedTables, load_tables, log_odds, probability
+from calcidetect.pixel_features import Planes, body_range, context_features, table_probability
+from calcidetect.trees import BoostedTables, load_tables
 from calcidetect.types import Anatomy, Field, Radiograph
 
 FALLBACK_STEP = 0.25
@@ -17,12 +19,30 @@ FALLBACK_STEP = 0.25
 STEP_SIGMA_MM = 2.5
 """How far along the bone's border the two sides are averaged."""
 
+LUNG_SIGMA_MM = 2.0
+"""Gaussian sigma that evens the probability of lung out."""
+
 RIM_MM = (0.8, 4.0)
 """The two sides of a bone's border are compared this far from it: past the blur, before the next tissue."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BoneTables:
+    """Fitted tables: a first `guess` on the planes of `pixel_features`, and the `revised` one on these and on what the
+    guess says of the surroundings (`context_features`).
+    """
+
+    guess: BoostedTables
+    revised: BoostedTables
+
+
+def shipped_tables() -> BoneTables:
+    """The tables in ``calcidetect/data``."""
+    return BoneTables(guess=load_tables("bone_guess"), revised=load_tables("bone"))
+
+
 def segment_bone(
-    radiograph: Radiograph, field: Field, settings: BoneSettings, *, tables: BoostedTables | None = None
+    radiograph: Radiograph, field: Field, planes: Planes, settings: BoneSettings, *, tables: BoneTables | None = None
 ) -> Anatomy:
     """Segment bone on the working grid.
 
@@ -32,22 +52,24 @@ def segment_bone(
         The film on the working grid.
     field
         Its exposed field; `field.body` must hold at least one pixel.
+    planes
+        Its `film_planes`.
     settings
         See `BoneSettings`.
     tables
-        Fitted on `pixel_features`; None for those shipped.
+        None for those shipped.
 
     Returns
     -------
     Anatomy
         With an empty bone mask where nothing looks like bone; `confidence` then is 0.
     """
-    tables = tables or load_tables("bone")
-    chance = bone_probability(radiograph, field, pixel_mm=settings.pixel_mm, tables=tables)
+    chance = _on_film(bone_probability(planes, tables or shipped_tables()), radiograph, field)
     bone = _regions(chance, field.body, radiograph.grid.nominal_mm, settings)
     return Anatomy(
         bone=bone,
         bone_probability=chance,
+        lung_probability=_on_film(lung_probability(planes), radiograph, field),
         body=field.body,
         bone_distance_px=ops.distance(bone),
         skin_distance_px=ops.distance(~field.body),
@@ -56,23 +78,21 @@ def segment_bone(
     )
 
 
-def bone_probability(radiograph: Radiograph, field: Field, *, pixel_mm: float, tables: BoostedTables) -> FloatImage:
-    """Probability of bone, float32 (rows, cols), 0 to 1; 0 outside the body.
+def bone_probability(planes: Planes, tables: BoneTables) -> FloatImage:
+    """Probability of bone on the grid of `planes`, float32 (rows, cols), 0 to 1; 0 outside the body."""
+    guess = table_probability(planes.values, planes.body, tables.guess)
+    context = context_features(guess, planes.body, planes.pixel_mm)
+    return table_probability({**planes.values, **context}, planes.body, tables.revised)
 
-    The tables are evaluated on pixels of `pixel_mm` and the result is enlarged to the film's grid.
-    """
-    planes, body = reduced_features(radiograph, field, pixel_mm=pixel_mm)
-    chance = np.zeros(body.shape, np.float32)
-    if body.any():
-        chance[body] = probability(log_odds(tables, [planes[name][body] for name in tables.names]))
+
+def lung_probability(planes: Planes) -> FloatImage:
+    """Probability of lung on the grid of `planes`, float32 (rows, cols), 0 to 1: no soft tissue lies free there."""
+    chance = table_probability(planes.values, planes.body, load_tables("lung"))
+    return ops.smooth(chance, LUNG_SIGMA_MM / planes.pixel_mm)
+
+
+def _on_film(chance: FloatImage, radiograph: Radiograph, field: Field) -> FloatImage:
     return np.where(field.body, ops.resize_linear(chance, radiograph.grid.shape), np.float32(0))
-
-
-def reduced_features(radiograph: Radiograph, field: Field, *, pixel_mm: float) -> tuple[dict[str, FloatImage], Mask]:
-    """Feature planes and body of a film reduced to pixels of `pixel_mm`; no planes where there is no body."""
-    rows, cols = (max(1, round(side * radiograph.grid.nominal_mm / pixel_mm)) for side in radiograph.grid.shape)
-    pixels, body = ops.resize_area(radiograph.pixels, (rows, cols)), ops.resize_mask(field.body, (rows, cols))
-    return (pixel_features(pixels, body, pixel_mm) if body.any() else {}), body
 
 
 def _regions(chance: FloatImage, body: Mask, pixel_mm: float, settings: BoneSettings) -> Mask:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from calcidetect import ops
 from calcidetect.arrays import FloatImage, LabelImage
-from calcidetect.measure import Column, centres
+from calcidetect.candidate_features import Column
+from calcidetect.label_regions import centres
 from calcidetect.types import Anatomy, Field, Radiograph
 
 TRACHEA_SHARE = 0.42

@@ -95,6 +95,16 @@ def coherence(down: FloatImage, across: FloatImage, sigma: float) -> FloatImage:
     return np.hypot(rows - cols, 2 * mixed) / (rows + cols + 1e-9)
 
 
+def shifted_around(image: FloatImage, distance: float) -> FloatImage:
+    """The image as seen from every pixel `distance` pixels off in eight directions; float32 (8, rows, cols)."""
+    rows, cols = image.shape
+    padding = int(np.ceil(distance))
+    padded = cv2.copyMakeBorder(image, padding, padding, padding, padding, cv2.BORDER_REPLICATE)
+    angles = np.arange(8) * np.pi / 4
+    starts = np.round(padding + distance * np.stack([np.sin(angles), np.cos(angles)], axis=1)).astype(int)
+    return np.stack([padded[top : top + rows, left : left + cols] for top, left in starts])
+
+
 def _disc(radius: int) -> npt.NDArray[np.uint8]:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from calcidetect import background, bone, detect, exposure, measure, mimics, ops, readers, regions, score
+from calcidetect import background, bone, detect, exposure, measure, mimics, ops, readers, region_model, regions, score
 from calcidetect.arrays import LabelImage
+from calcidetect.candidate_features import Column, candidate_features
 from calcidetect.config import Config
 from calcidetect.errors import FieldError
-from calcidetect.measure import Column
+from calcidetect.pixel_features import film_planes
+from calcidetect.regions import Region
 from calcidetect.types import Candidate, Field, Grid, Radiograph, Report, Scan
 
 MAX_ENLARGEMENT = 3.0
@@ -42,7 +44,7 @@ def scan(
     config
         Settings.
     region
-        A name of `regions.names`, or ``auto``: by the header.
+        A name of `regions.names`, or ``auto``: by the header and the picture.
     spacing_mm
         Pixel spacing, used only where the file has none. Ignored for a film already read.
     min_score
@@ -61,18 +63,22 @@ def scan(
     """
     started = time.perf_counter()
     radiograph = film if isinstance(film, Radiograph) else readers.load(film, spacing_mm=spacing_mm)
-    place = regions.recognise(radiograph.source) if region == "auto" else regions.get(region)
+    given = None if region == "auto" else regions.get(region)
     try:
-        working, field = find_field(radiograph, config, field_width_mm=place.field_width_mm)
+        working, field, place, trouble = find_region(radiograph, config, given=given)
     except FieldError as error:
         raise FieldError(f"{radiograph.source.path}: {error}") from error
-    anatomy = bone.segment_bone(working, field, config.bone)
+    planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
+    anatomy = bone.segment_bone(working, field, planes, config.bone)
     tissue = background.estimate_background(working, anatomy, config.background)
     labels = detect.find_candidates(working, anatomy, tissue, config.detect)
-    features = measure.candidate_features(working, field, anatomy, tissue, labels)
+    features = candidate_features(
+        labels, radiograph=working, field=field, planes=planes, anatomy=anatomy, background=tissue
+    )
     kinds = mimics.label_kinds(labels, features, working, field, anatomy, region=place.name)
     least = score.OPERATING_POINT if min_score is None else min_score
     candidates, labels = _kept(working, labels, features | {"score": score.scores(features)}, kinds, least=least)
+    no_bone = ("no_bone",) * (not anatomy.bone.any())
     report = Report(
         source=radiograph.source,
         grid=radiograph.grid,
@@ -83,7 +89,7 @@ def scan(
         burden_mm2=_burden(candidates, radiograph.grid),
         bone_step=anatomy.bone_step,
         bone_confidence=anatomy.confidence,
-        flags=tuple(dict.fromkeys(radiograph.flags + field.flags + ("no_bone",) * (not anatomy.bone.any()))),
+        flags=tuple(dict.fromkeys(radiograph.flags + trouble + field.flags + no_bone)),
         settings=config.flat(),
         settings_hash=config.hash,
         volatile=_provenance() | {"seconds": round(time.perf_counter() - started, 3)},
@@ -99,23 +105,63 @@ def scan(
     )
 
 
+def find_region(
+    radiograph: Radiograph, config: Config, *, given: Region | None = None
+) -> tuple[Radiograph, Field, Region, tuple[str, ...]]:
+    """Bring a film to the working grid, find its exposed field, and the body region that it shows.
+
+    Where the file has no spacing, the field is found once more at the pitch that the picture suggests.
+
+    Parameters
+    ----------
+    radiograph
+        The film as read.
+    config
+        Settings.
+    given
+        The region, where the user names it.
+
+    Returns
+    -------
+    working, field, region, flags
+        The film on the working grid, its field, the region and words on trouble with it.
+    """
+    assumed_mm = config.grid.field_width_mm
+    working, field = first_field(radiograph, config, field_width_mm=assumed_mm)
+    look = region_model.look_at(working, field)
+    place, flags = regions.decide(regions.recognise(radiograph.source), look) if given is None else (given, ())
+    width_mm = regions.field_width_mm(place, look)
+    return *_resized_field(radiograph, config, working, field, field_width_mm=width_mm), place, flags
+
+
 def find_field(radiograph: Radiograph, config: Config, *, field_width_mm: float) -> tuple[Radiograph, Field]:
     """Bring a film to the working grid and find its exposed field.
 
     Where the file has no spacing, the nominal pitch follows from the field's longer side, taken as `field_width_mm`;
     the field is then found once more at that pitch.
     """
+    working, field = first_field(radiograph, config, field_width_mm=field_width_mm)
+    return _resized_field(radiograph, config, working, field, field_width_mm=field_width_mm)
+
+
+def first_field(radiograph: Radiograph, config: Config, *, field_width_mm: float) -> tuple[Radiograph, Field]:
+    """Working film and field; where spacing is unknown, as if the whole film were exposed."""
     if radiograph.grid.spacing_mm is None:
         radiograph = _with_nominal(radiograph, field_width_mm / max(radiograph.grid.shape))
     working = to_working_grid(radiograph, config.grid.working_mm)
-    field = exposure.find_field(working, config.exposure)
-    if radiograph.grid.spacing_mm is not None:
+    return working, exposure.find_field(working, config.exposure)
+
+
+def _resized_field(
+    radiograph: Radiograph, config: Config, working: Radiograph, field: Field, *, field_width_mm: float
+) -> tuple[Radiograph, Field]:
+    """Working film and field once more, at the pitch by which the field's longer side is `field_width_mm`."""
+    nominal_mm = field_width_mm / longer_side(field)
+    known = radiograph.grid.spacing_mm is not None
+    if known or abs(nominal_mm / working.grid.nominal_mm - 1) < WIDTH_TOLERANCE:
         return working, field
-    side_px = _longer_side(field) * working.grid.step[0]
-    nominal_mm = field_width_mm / side_px
-    if abs(nominal_mm / radiograph.grid.nominal_mm - 1) < WIDTH_TOLERANCE:
-        return working, field
-    working = to_working_grid(_with_nominal(radiograph, nominal_mm), config.grid.working_mm)
+    radiograph = _with_nominal(radiograph, nominal_mm / working.grid.step[0])
+    working = to_working_grid(radiograph, config.grid.working_mm)
     return working, exposure.find_field(working, config.exposure)
 
 
@@ -142,7 +188,8 @@ def _with_nominal(radiograph: Radiograph, nominal_mm: float) -> Radiograph:
     return dataclasses.replace(radiograph, grid=dataclasses.replace(radiograph.grid, nominal_mm=nominal_mm))
 
 
-def _longer_side(field: Field) -> int:
+def longer_side(field: Field) -> int:
+    """Longer side of the box around the exposed field, in pixels of its grid."""
     rows, cols = np.flatnonzero(field.mask.any(axis=1)), np.flatnonzero(field.mask.any(axis=0))
     return int(max(np.ptp(rows), np.ptp(cols))) + 1
 
@@ -162,7 +209,8 @@ def _kept(
     number[order + 1] = np.arange(1, len(order) + 1)
     labels = number[labels]
     chosen = {name: column[order] for name, column in features.items()}
-    return measure.measure(working, labels, features=chosen, kinds=kinds[order].tolist()), labels
+    reasons = score.reasons(chosen)
+    return measure.measure(working, labels, features=chosen, kinds=kinds[order].tolist(), reasons=reasons), labels
 
 
 def _burden(candidates: tuple[Candidate, ...], grid: Grid) -> float | None:

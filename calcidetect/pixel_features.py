@@ -1,4 +1,4 @@
-"""Hand-made features of every pixel: what bone and soft tissue look like at eight scales.
+"""Hand-made features of every pixel: what bone and soft tissue look like at six scales, and what lies around them.
 
 All are invariant to gain and offset of the film: signals are divided by the body's own range (2nd to 98th percentile)
 or by a local standard deviation. Sizes are in mm by the grid's nominal pitch.
@@ -6,12 +6,16 @@ or by a local standard deviation. Sizes are in mm by the grid's nominal pitch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from calcidetect import ops
 from calcidetect.arrays import FloatImage, Mask
+from calcidetect.trees import BoostedTables, log_odds, probability
+from calcidetect.types import Field, Radiograph
 
 SCALES_MM = (0.8, 1.6, 3.2, 6.4, 12.8, 25.6)
 """Gaussian sigmas, from a phalanx' cortex to the width of a limb."""
@@ -20,9 +24,46 @@ RESIDUE_MM = (4.0, 9.0, 20.0, 40.0)
 """Squares whose opening and closing residues tell bones of that width from their surroundings."""
 
 SPREAD_MM = (3.2, 12.8, 25.6)
+
+FINE_SCALES_MM = (0.4, 0.8)
+FINE_RESIDUE_MM = (2.0, 4.0, 9.0, 16.0, 30.0)
+FINE_REACH_MM = (1.5, 4.0)
+"""The same at the scale of small deposits: Gaussian sigmas, squares, and windows of coherence and gradient."""
+
 SKIN_LIMIT_MM = 40.0
 SPREAD_FLOOR = 1e-3
 RANK_SAMPLES = 4000
+
+CONTEXT_SCALES_MM = (1.6, 3.2, 6.4, 12.8, 25.6)
+"""Gaussian sigmas over which a first guess of bone is averaged."""
+
+FILLED_MM = (4.0, 9.0, 20.0, 40.0)
+"""Squares that close the holes of a first guess (spongy bone) and open its specks (trabeculae of nothing)."""
+
+AROUND_MM = (8.0, 20.0, 40.0)
+"""How far off the first guess is asked in eight directions."""
+
+DEEP_MM, FAR_MM = 15.0, 30.0
+"""Distances into bone, and away from it, count no further than this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Planes:
+    """Feature planes of a film on a grid of `pixel_mm`.
+
+    `values` maps names to float32 (rows, cols), empty where there is no body; `body` is bool (rows, cols).
+    """
+
+    values: Mapping[str, FloatImage]
+    body: Mask
+    pixel_mm: float
+
+
+def film_planes(radiograph: Radiograph, field: Field, *, pixel_mm: float) -> Planes:
+    """`pixel_features` of a film reduced to pixels of `pixel_mm`."""
+    rows, cols = (max(1, round(side * radiograph.grid.nominal_mm / pixel_mm)) for side in radiograph.grid.shape)
+    pixels, body = ops.resize_area(radiograph.pixels, (rows, cols)), ops.resize_mask(field.body, (rows, cols))
+    return Planes(values=pixel_features(pixels, body, pixel_mm) if body.any() else {}, body=body, pixel_mm=pixel_mm)
 
 
 def body_range(pixels: FloatImage, body: Mask) -> tuple[float, float]:
@@ -110,3 +151,87 @@ def _rank(pixels: FloatImage, body: Mask) -> FloatImage:
     values = pixels[body]
     ordered = np.sort(values[:: max(1, len(values) // RANK_SAMPLES)])
     return (np.searchsorted(ordered, pixels.ravel()).reshape(pixels.shape) / len(ordered)).astype(np.float32)
+
+
+def fine_features(pixels: FloatImage, body: Mask, pixel_mm: float) -> dict[str, FloatImage]:
+    """Planes at the scales of small deposits, for the working grid; arguments as for `pixel_features`."""
+    median, span = body_range(pixels, body)
+    signal = np.clip((pixels - median) / span, -2, 2).astype(np.float32)
+    blurred = {scale: ops.smooth(signal, scale / pixel_mm) for scale in FINE_SCALES_MM}
+    base, even = blurred.values()
+    planes = {"level": base, "difference": base - even}
+    for scale, image in blurred.items():
+        planes[f"ridge{scale}"], planes[f"valley{scale}"] = ops.hessian_eigenvalues(image, scale / pixel_mm)
+    for size_mm in FINE_RESIDUE_MM:
+        size = round(size_mm / pixel_mm) | 1
+        lowest, highest = ops.minimum(base, size), ops.maximum(base, size)
+        planes[f"bright{size_mm:g}"] = base - ops.maximum(lowest, size)
+        planes[f"dark{size_mm:g}"] = ops.minimum(highest, size) - base
+        planes[f"range{size_mm:g}"] = highest - lowest
+        planes[f"local_rank{size_mm:g}"] = (base - lowest) / (highest - lowest + SPREAD_FLOOR)
+    down, across = ops.gradient(even)
+    for reach_mm in FINE_REACH_MM:
+        planes[f"coherence{reach_mm:g}"] = ops.coherence(down, across, reach_mm / pixel_mm)
+        planes[f"gradient{reach_mm:g}"] = ops.smooth(np.hypot(down, across), reach_mm / pixel_mm) / np.float32(pixel_mm)
+    return planes
+
+
+def table_probability(values: Mapping[str, FloatImage], body: Mask, tables: BoostedTables) -> FloatImage:
+    """What fitted tables say of every pixel of the body: float32 (rows, cols), 0 to 1, 0 elsewhere."""
+    chance = np.zeros(body.shape, np.float32)
+    if body.any():
+        chance[body] = probability(log_odds(tables, [values[name][body] for name in tables.names]))
+    return chance
+
+
+def context_features(chance: FloatImage, body: Mask, pixel_mm: float) -> dict[str, FloatImage]:
+    """What a first guess of bone says of each pixel's surroundings (auto-context: Tu 2008,
+    doi:10.1109/CVPR.2008.4587436).
+
+    Parameters
+    ----------
+    chance
+        float32 (rows, cols), 0 to 1: the first guess.
+    body, pixel_mm
+        As for `pixel_features`.
+
+    Returns
+    -------
+    dict
+        Feature name to float32 (rows, cols).
+    """
+    inside = body.astype(np.float32)
+    planes = {"guess": chance}
+    for scale in CONTEXT_SCALES_MM:
+        sigma = scale / pixel_mm
+        planes[f"guess_mean{scale}"] = ops.smooth(chance * inside, sigma) / np.maximum(ops.smooth(inside, sigma), 1e-2)
+    planes |= _filled_and_opened(chance, pixel_mm)
+    planes |= _around(planes["guess_mean3.2"], pixel_mm)
+    bone = chance > 0.5
+    planes["guess_depth"] = np.minimum(ops.distance(~bone) * pixel_mm, DEEP_MM)
+    planes["guess_distance"] = np.minimum(ops.distance(bone) * pixel_mm, FAR_MM)
+    down, across = ops.gradient(planes["guess_mean1.6"])
+    planes["guess_coherence"] = ops.coherence(down, across, 6.4 / pixel_mm)
+    planes["guess_steepness"] = ops.smooth(np.hypot(down, across), 3.2 / pixel_mm)
+    return planes
+
+
+def _filled_and_opened(chance: FloatImage, pixel_mm: float) -> dict[str, FloatImage]:
+    planes = {}
+    for size_mm in FILLED_MM:
+        size = round(size_mm / pixel_mm) | 1
+        lowest, highest = ops.minimum(chance, size), ops.maximum(chance, size)
+        planes[f"guess_closed{size_mm:g}"] = ops.minimum(highest, size)
+        planes[f"guess_opened{size_mm:g}"] = ops.maximum(lowest, size)
+        planes[f"guess_range{size_mm:g}"] = highest - lowest
+    return planes
+
+
+def _around(mean: FloatImage, pixel_mm: float) -> dict[str, FloatImage]:
+    """Second lowest, median and second highest guess of eight directions: inside a bone all are high."""
+    planes = {}
+    for far_mm in AROUND_MM:
+        ordered = np.sort(ops.shifted_around(mean, far_mm / pixel_mm), axis=0)
+        for name, rank in (("low", 1), ("median", 4), ("high", 6)):
+            planes[f"guess_{name}_around{far_mm:g}"] = ordered[rank]
+    return planes

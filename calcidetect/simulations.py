@@ -24,6 +24,7 @@ from calcidetect.arrays import FloatImage, LabelImage, Mask
 from calcidetect.batch import output_names
 from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError, ConfigError, FieldError, OutputError
+from calcidetect.pixel_features import film_planes
 from calcidetect.polarity import inversion_log_odds
 from calcidetect.simulate import Deposit, dark_level, insert_deposits, linear_signal, log_signal
 from calcidetect.types import Anatomy, Radiograph
@@ -248,12 +249,13 @@ def _annotated(radiograph: Radiograph, note: Annotation) -> tuple[float, float, 
 
 def _measured(radiograph: Radiograph, note: Annotation) -> tuple[float, float, Mask]:
     """Pitch, bone step and, without polygons, soft tissue as the program finds them."""
-    config, width = Config(), regions.recognise(radiograph.source).field_width_mm
+    config = Config()
     try:
-        working, field = pipeline.find_field(radiograph, config, field_width_mm=width)
+        working, field, _, _ = pipeline.find_region(radiograph, config)
     except FieldError as error:
         raise FieldError(f"{radiograph.source.path}: {error}") from error
-    anatomy = bone.segment_bone(working, field, config.bone)
+    planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
+    anatomy = bone.segment_bone(working, field, planes, config.bone)
     pitch = working.grid.nominal_mm * working.grid.shape[0] / radiograph.grid.shape[0]
     if note.soft:
         return pitch, anatomy.bone_step, _polygons(radiograph, note)

@@ -105,6 +105,38 @@ def _add_chunk(tables: BoostedTables, planes: list[npt.NDArray[np.float32]], tot
         total += leaf.take(index)
 
 
+def contributions(
+    tables: BoostedTables, planes: Sequence[npt.NDArray[np.float32]]
+) -> tuple[npt.NDArray[np.float32], float]:
+    """What each feature adds to the log-odds of each sample.
+
+    A question is worth what its answer changes of the table's mean, given the answers before it (Saabas 2014); the
+    worths of all questions of a feature are summed.
+
+    Parameters
+    ----------
+    tables, planes
+        As for `log_odds`.
+
+    Returns
+    -------
+    contributions : float32 (n, features)
+    base : float
+        Log-odds before any answer; with a sample's contributions it adds up to its `log_odds`.
+    """
+    added = np.zeros((len(planes[0]), len(tables.names)), np.float32)
+    base = tables.bias + float(tables.leaf.mean(axis=1, dtype=np.float64).sum())
+    for features, thresholds, leaf in zip(tables.feature, tables.threshold, tables.leaf, strict=True):
+        index = np.zeros(len(added), np.intp)
+        known = leaf.mean(keepdims=True)
+        for level, (feature, threshold) in enumerate(zip(features, thresholds, strict=True)):
+            before = known[index]
+            index += (planes[feature] > threshold).astype(np.intp) << level
+            known = leaf.reshape(-1, 2 << level).mean(axis=0)
+            added[:, feature] += known[index] - before
+    return added, base
+
+
 def probability(log_odds: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Logistic function of log-odds; float32, 0 to 1."""
     return (1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))).astype(np.float32)

@@ -196,7 +196,7 @@ class Anatomy:
     ----------
     bone
         bool (rows, cols).
-    bone_probability
+    bone_probability, lung_probability
         float32 (rows, cols), 0 to 1.
     body
         bool (rows, cols): exposed body, bone included.
@@ -210,6 +210,7 @@ class Anatomy:
 
     bone: Mask
     bone_probability: FloatImage
+    lung_probability: FloatImage
     body: Mask
     bone_distance_px: FloatImage
     skin_distance_px: FloatImage
@@ -219,7 +220,9 @@ class Anatomy:
     def __post_init__(self) -> None:
         if not self.bone_step > 0:
             raise ValueError(f"bone_step must be positive, got {self.bone_step}")
-        _freeze_arrays(self, "bone", "bone_probability", "body", "bone_distance_px", "skin_distance_px")
+        _freeze_arrays(
+            self, "bone", "bone_probability", "lung_probability", "body", "bone_distance_px", "skin_distance_px"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -274,6 +277,8 @@ class Candidate:
         Closed outline, ``(row, col)`` in source pixels.
     features
         The numbers behind the score.
+    reasons
+        The features that moved the score most, and how far each moved its log-odds.
     flags
         Words such as ``touches_bone``, ``at_field_edge``.
     """
@@ -296,6 +301,7 @@ class Candidate:
     bone_distance_mm: float | None
     contour: tuple[tuple[float, float], ...] = ()
     features: Mapping[str, float] = field(default_factory=dict)
+    reasons: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

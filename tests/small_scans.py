@@ -69,6 +69,7 @@ def small_scan(path="film.png", candidates=None, spacing_mm=0.5):
         anatomy=Anatomy(
             bone=bone,
             bone_probability=bone.astype(np.float32),
+            lung_probability=np.zeros(bone.shape, np.float32),
             body=everywhere,
             bone_distance_px=zeros,
             skin_distance_px=zeros,

@@ -24,16 +24,17 @@ LAYERS = (
         "borders",
         "deposits",
         "dicom_spacing",
+        "label_regions",
         "markers",
         "physics",
-        "pixel_features",
         "plane",
         "polarity",
+        "region_model",
         "stored",
         "trees",
     },
-    {"dicom_reader", "picture_reader"},
-    {"readers", "exposure", "bone", "background", "detect", "measure", "score", "regions"}
+    {"dicom_reader", "picture_reader", "pixel_features"},
+    {"readers", "exposure", "bone", "background", "detect", "candidate_features", "measure", "score", "regions"}
     | {"phantom", "simulate", "evaluate", "burden"},
     {"mimics"},  # what is at a place, after it was measured
     # 3 to 7

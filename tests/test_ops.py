@@ -111,3 +111,13 @@ def test_contour_is_in_pixel_centres():
 def test_pairs_are_found_both_ways():
     first, second = ops.pairs_within(np.array([[0.0, 0], [0, 3], [50, 0]]), 5)
     assert sorted(zip(first.tolist(), second.tolist(), strict=True)) == [(0, 1), (1, 0)]
+
+
+def test_a_shifted_image_shows_what_lies_that_far_off():
+    image = np.zeros((9, 9), np.float32)
+    image[4, 7] = 1
+    around = ops.shifted_around(image, 3.0)
+    assert around.shape == (8, 9, 9)
+    assert around[:, 4, 4].tolist() == [1, 0, 0, 0, 0, 0, 0, 0]  # the first direction is along the columns
+    assert around[4, 4, 8] == 0  # beyond the edge its last value is seen
+    assert around[0, 4, 8] == 0

@@ -7,9 +7,11 @@ from limbs import BODY_COLS, BONE_COLS, CORTEX, MARROW, PIXEL_MM, SHAPE, SOFT, f
 from calcidetect import ops
 from calcidetect.background import estimate_background
 from calcidetect.bone import bone_step, segment_bone
+from calcidetect.candidate_features import candidate_features
 from calcidetect.config import Config
 from calcidetect.detect import find_candidates
-from calcidetect.measure import candidate_features, measure
+from calcidetect.measure import measure
+from calcidetect.pixel_features import film_planes
 from calcidetect.types import Anatomy
 
 CONFIG = Config()
@@ -20,6 +22,7 @@ def true_anatomy(bone, step=8.0):
     return Anatomy(
         bone=bone,
         bone_probability=bone.astype(np.float32),
+        lung_probability=np.zeros(bone.shape, np.float32),
         body=field().body,
         bone_distance_px=ops.distance(bone),
         skin_distance_px=ops.distance(~field().body),
@@ -28,11 +31,21 @@ def true_anatomy(bone, step=8.0):
     )
 
 
+def planes_of(radiograph):
+    return film_planes(radiograph, field(), pixel_mm=CONFIG.bone.pixel_mm)
+
+
+def segmented(radiograph):
+    return segment_bone(radiograph, field(), planes_of(radiograph), CONFIG.bone)
+
+
 def candidates_of(pixels, bone):
     radiograph, anatomy = film(pixels), true_anatomy(bone)
     tissue = estimate_background(radiograph, anatomy, CONFIG.background)
     labels = find_candidates(radiograph, anatomy, tissue, CONFIG.detect)
-    features = candidate_features(radiograph, field(), anatomy, tissue, labels)
+    features = candidate_features(
+        labels, radiograph=radiograph, field=field(), planes=planes_of(radiograph), anatomy=anatomy, background=tissue
+    )
     return labels, features, measure(radiograph, labels, features=features, kinds=["calcification"] * int(labels.max()))
 
 
@@ -43,7 +56,7 @@ def best_at(candidates, row, col):
 
 def test_bone_of_a_limb_is_found():
     pixels, bone = limb_pixels()
-    anatomy = segment_bone(film(pixels), field(), CONFIG.bone)
+    anatomy = segmented(film(pixels))
     overlap = 2 * (anatomy.bone & bone).sum() / (anatomy.bone.sum() + bone.sum())
     assert overlap > 0.8
     assert 0 < anatomy.confidence <= 1
@@ -53,8 +66,8 @@ def test_bone_of_a_limb_is_found():
 @pytest.mark.parametrize(("gain", "offset"), [(37.0, -500.0), (0.01, 4.0)])
 def test_gain_and_offset_do_not_change_bone(gain, offset):
     pixels, _ = limb_pixels()
-    plain = segment_bone(film(pixels), field(), CONFIG.bone)
-    other = segment_bone(film(gain * pixels + offset), field(), CONFIG.bone)
+    plain = segmented(film(pixels))
+    other = segmented(film(gain * pixels + offset))
     assert (plain.bone != other.bone).mean() < 0.002  # float32 rounding moves single border pixels
     assert other.bone_step == pytest.approx(gain * plain.bone_step, rel=0.02)
 
@@ -140,5 +153,8 @@ def test_a_film_of_nothing_but_soft_tissue_measures_no_candidates_without_troubl
     empty = np.zeros(SHAPE, np.int32)
     radiograph, anatomy = film(limb_pixels()[0]), true_anatomy(limb_pixels()[1])
     tissue = estimate_background(radiograph, anatomy, CONFIG.background)
-    assert candidate_features(radiograph, field(), anatomy, tissue, empty) == {}
+    measured = candidate_features(
+        empty, radiograph=radiograph, field=field(), planes=planes_of(radiograph), anatomy=anatomy, background=tissue
+    )
+    assert measured == {}
     assert measure(radiograph, empty, features={}, kinds=[]) == ()

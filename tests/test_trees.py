@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from calcidetect.trees import CHUNK, BoostedTables, load_tables, log_odds, probability
+from calcidetect.trees import CHUNK, BoostedTables, contributions, load_tables, log_odds, probability
 
 
 def tables():
@@ -38,12 +38,28 @@ def test_a_missing_feature_is_refused():
         log_odds(tables(), [np.zeros(3, np.float32)])
 
 
+def test_contributions_are_what_each_answer_changes():
+    a, b = np.array([1, -1], np.float32), np.array([20, 0], np.float32)
+    added, base = contributions(tables(), [a, b])
+    # No answer: mean of all leaves. After a = yes: mean of 0.5 and 1.0; after a = no: of -1 and 0.25.
+    assert base == pytest.approx(2 + 0.1875)
+    assert added.tolist() == [[0.75 - 0.1875, 1.0 - 0.75], [-0.375 - 0.1875, -1 + 0.375]]
+
+
+def test_contributions_add_up_to_the_log_odds_of_shipped_tables():
+    shipped = load_tables("score")
+    rng = np.random.default_rng(0)
+    planes = [rng.normal(size=50).astype(np.float32) for _ in shipped.names]
+    added, base = contributions(shipped, planes)
+    assert added.sum(axis=1) + base == pytest.approx(log_odds(shipped, planes), abs=1e-3)
+
+
 def test_probability_of_even_odds_is_one_half():
     assert probability(np.zeros(1, np.float32))[0] == 0.5
     assert probability(np.array([-1e9, 1e9], np.float32)).tolist() == pytest.approx([0, 1], abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["bone", "score"])
+@pytest.mark.parametrize("name", ["bone_guess", "bone", "lung", "score"])
 def test_shipped_tables_are_complete(name):
     shipped = load_tables(name)
     assert len(set(shipped.names)) == len(shipped.names)

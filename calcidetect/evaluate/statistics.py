@@ -24,6 +24,8 @@ LEVEL = 0.95
 """Share of draws that an interval holds (percentile bootstrap, Efron 1979, doi:10.1214/aos/1176344552)."""
 
 _ROUNDING = 1e-9
+_MARKS_ENOUGH = 4
+"""So many times the false marks asked for nearly always hold those of a draw, whose films may repeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,10 +131,14 @@ def critical_scores(outcome: Outcome, weights: Weights, *, at: Sequence[float] =
     Marks of equal score stand or fall together, as in `froc`.
     """
     scores = np.append(outcome.false_score, -np.inf)
+    enough = int(_MARKS_ENOUGH * max(at) * outcome.films)
     rows = []
     for drawn in weights:  # one draw at a time: all at once would take draws x marks of memory
         allowed = np.asarray(at) * drawn.sum() + _ROUNDING
-        rows.append(scores[np.searchsorted(np.cumsum(drawn[outcome.false_film]), allowed, side="right")])
+        count = np.cumsum(drawn[outcome.false_film[:enough]])
+        if not len(count) or count[-1] <= allowed.max():
+            count = np.cumsum(drawn[outcome.false_film])
+        rows.append(scores[np.searchsorted(count, allowed, side="right")])
     return np.array(rows)
 
 

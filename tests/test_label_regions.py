@@ -1,0 +1,29 @@
+"""Counting over label images."""
+
+import numpy as np
+import pytest
+
+from calcidetect.label_regions import centres, label_regions
+
+LABELS = np.array([[1, 1, 0, 2], [1, 0, 0, 2], [0, 3, 0, 0]], np.int32)
+IMAGE = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+def test_values_are_taken_region_by_region():
+    regions = label_regions(LABELS)
+    assert regions.area.tolist() == [3, 2, 1]
+    assert regions.mean(IMAGE) == pytest.approx([(0 + 1 + 4) / 3, 5, 9])
+    assert regions.highest(IMAGE).tolist() == [4, 7, 9]
+    assert regions.lowest(IMAGE).tolist() == [0, 3, 9]
+
+
+def test_centres_are_means_of_rows_and_columns():
+    assert centres(LABELS) == pytest.approx(np.array([[1 / 3, 1 / 3], [0.5, 3], [2, 1]]))
+
+
+def test_radius_is_that_of_the_disc_of_equal_area():
+    assert label_regions(LABELS).radius ** 2 * np.pi == pytest.approx([3, 2, 1])
+
+
+def test_an_image_without_labels_has_no_centres():
+    assert centres(np.zeros((4, 4), np.int32)).shape == (0, 2)
