@@ -15,6 +15,8 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from calcidetect.types import Grid, Radiograph, Source
+
 
 def limb(shape=(96, 64), *, bits=12):
     """A bright bone in grey soft tissue with dark air beside it, uint16 (rows, cols) of `bits` bits."""
@@ -77,3 +79,20 @@ def write_dicom(path, pixels, **options):
     path = Path(path)
     path.write_bytes(dicom_bytes(pixels, **options))
     return path
+
+
+def radiograph_of(pixels, spacing_mm):
+    """A film in memory, as if read from a file that states its spacing or None."""
+    shape = pixels.shape
+    return Radiograph(
+        pixels=pixels.astype(np.float32),
+        valid=np.ones(shape, bool),
+        grid=Grid(
+            shape=shape,
+            source_shape=shape,
+            spacing_mm=spacing_mm,
+            spacing_source="given" if spacing_mm else "none",
+            nominal_mm=spacing_mm or 300 / max(shape),
+        ),
+        source=Source(path="phantom", pixel_hash="0" * 64),
+    )

@@ -5,7 +5,7 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
-from films import write_dicom
+from films import radiograph_of, write_dicom
 from pydicom.data import get_testdata_file
 
 from calcidetect import ops
@@ -13,28 +13,11 @@ from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError
 from calcidetect.phantom import make_phantom
 from calcidetect.pipeline import scan, to_working_grid
-from calcidetect.types import Grid, Radiograph, Source
 
 
 def phantom_film(kind="shoulder", seed=1, spacing_mm=0.4, **changes):
     phantom = make_phantom(kind, seed=seed, spacing_mm=spacing_mm, **changes)
     return phantom, radiograph_of(phantom.pixels, spacing_mm)
-
-
-def radiograph_of(pixels, spacing_mm):
-    shape = pixels.shape
-    return Radiograph(
-        pixels=pixels.astype(np.float32),
-        valid=np.ones(shape, bool),
-        grid=Grid(
-            shape=shape,
-            source_shape=shape,
-            spacing_mm=spacing_mm,
-            spacing_source="given" if spacing_mm else "none",
-            nominal_mm=spacing_mm or 300 / max(shape),
-        ),
-        source=Source(path="phantom", pixel_hash="0" * 64),
-    )
 
 
 @pytest.fixture(scope="module")
