@@ -16,6 +16,7 @@ from calcidetect.evaluation.bone import read_bone_truth
 from calcidetect.evaluation.results import read_results
 from calcidetect.evaluation.truth import read_truth
 from calcidetect.samples import write_samples
+from calcidetect.score import OPERATING_POINT
 
 # The deposit that `small_candidate` marks: 24 pixels of 0.5 mm, half of what is marked
 DEPOSIT = {
@@ -239,7 +240,11 @@ def test_failed_and_unscanned_films_are_told(scanned, tmp_path):
 
 @pytest.mark.parametrize(
     ("min_score", "word"),
-    [("null", "scores from 0.6 on"), ("0.3", "scores from 0.3 on"), ('"?"', "Nothing tells which scores")],
+    [
+        ("null", f"scores from {OPERATING_POINT} on"),
+        ("0.3", "scores from 0.3 on"),
+        ('"?"', "Nothing tells which scores"),
+    ],
 )
 def test_a_scan_that_left_low_scores_out_is_told(scanned, tmp_path, min_score, word):
     path = scanned / "run.json"

@@ -15,7 +15,7 @@ from calcidetect.phantom import make_phantom
 from calcidetect.pipeline import scan, to_working_grid
 
 
-def phantom_film(kind="shoulder", seed=1, spacing_mm=0.4, **changes):
+def phantom_film(kind="shoulder", seed=3, spacing_mm=0.4, **changes):
     phantom = make_phantom(kind, seed=seed, spacing_mm=spacing_mm, **changes)
     return phantom, radiograph_of(phantom.pixels, spacing_mm)
 
