@@ -171,7 +171,7 @@ def _rings(
     radius = np.sqrt(regions.area / np.pi)
     distances = {f"x{factor:g}": factor * radius for factor in RING_RADII}
     distances |= {f"plus{margin:g}": radius + margin / pixel_mm for margin in RING_MARGINS_MM}
-    features = {}
+    features: dict[str, Column] = {}
     for name, distance in distances.items():
         rows, cols = _ring_points(regions, distance)
         drop = (inside[:, None] - ops.sample(even, rows, cols)) / noise[:, None]
@@ -208,7 +208,7 @@ def _context(regions: LabelRegions, radiograph: Radiograph, anatomy: Anatomy) ->
     signal = radiograph.pixels / np.float32(anatomy.bone_step)
     signal = signal - np.float32(np.median(signal[anatomy.body]))
     rows, cols = regions.rows[:, None].astype(np.float32), regions.cols[:, None].astype(np.float32)
-    features = {}
+    features: dict[str, Column] = {}
     body = anatomy.body.astype(np.float32)
     here = ops.sample(ops.gaussian(signal, 1.0 / pixel_mm), rows, cols)[:, 0]
     for sigma_mm in CONTEXT_SIGMAS_MM:
@@ -225,7 +225,7 @@ def _context(regions: LabelRegions, radiograph: Radiograph, anatomy: Anatomy) ->
 def _neighbours(regions: LabelRegions, contrast: Column, pixel_mm: float) -> dict[str, Column]:
     """Candidates nearby of at least half the contrast: granules come in clusters, rib crossings in rows."""
     place = np.stack([regions.rows, regions.cols], axis=1) * pixel_mm
-    features = {}
+    features: dict[str, Column] = {}
     for reach in NEIGHBOURHOOD_MM:
         first, second = ops.pairs_within(place, reach)
         counted = contrast[second] >= contrast[first] / 2
@@ -251,7 +251,7 @@ def _planes(regions: LabelRegions, planes: Planes, shape: tuple[int, int], pixel
     """The film's feature planes at each centre, and on average around it."""
     scale = np.array(planes.body.shape) / np.array(shape)
     ring = _ring_points(regions, regions.radius + AROUND_MM / pixel_mm)
-    features = {}
+    features: dict[str, Column] = {}
     for name, points in (("here", _centre_points(regions)), ("around", ring)):
         rows, cols = (((at + 0.5) * factor - 0.5).astype(np.float32) for at, factor in zip(points, scale, strict=True))
         for plane, values in planes.values.items():
@@ -314,7 +314,7 @@ def _profile(regions: LabelRegions, radiograph: Radiograph, anatomy: Anatomy) ->
     pixel_mm, step = radiograph.grid.nominal_mm, np.float32(anatomy.bone_step)
     here = ops.sample(ops.gaussian(radiograph.pixels, 0.8 / pixel_mm) / step, *_centre_points(regions))
     even = ops.gaussian(radiograph.pixels, 0.5 / pixel_mm) / step
-    features = {}
+    features: dict[str, Column] = {}
     for radius_mm in PROFILE_MM:
         ring = _ring_points(regions, np.full(len(regions.area), radius_mm / pixel_mm))
         ordered = np.sort(here - ops.sample(even, *ring), axis=1)
@@ -345,7 +345,7 @@ def _rivals(regions: LabelRegions, measured: dict[str, Column], pixel_mm: float)
     """How a candidate compares with others outside bone, nearby and on the whole film."""
     place = np.stack([regions.rows, regions.cols], axis=1) * pixel_mm
     strength, radius_mm, soft = measured["blob_best"], measured["radius_mm"], measured["bone_chance"] < 0.5
-    features = {}
+    features: dict[str, Column] = {}
     for reach_mm in RIVALS_MM:
         first, second = ops.pairs_within(place, reach_mm)
         apart = np.hypot(*(place[first] - place[second]).T) > radius_mm[first] + radius_mm[second] / 2
@@ -354,7 +354,7 @@ def _rivals(regions: LabelRegions, measured: dict[str, Column], pixel_mm: float)
         np.maximum.at(strongest, first, strength[second])
         equals = strength[second] >= 0.7 * strength[first]
         features[f"lead_{reach_mm:g}mm"] = strength - strongest
-        features[f"equals_{reach_mm:g}mm"] = np.bincount(first, equals, len(strength))
+        features[f"equals_{reach_mm:g}mm"] = np.bincount(first, equals.astype(float), len(strength))
     outside_bone = np.where(soft, strength, 0)
     features["rank"], features["rank_in_soft_tissue"] = _rank(strength), _rank(outside_bone)
     features["over_strongest"] = strength / (np.sort(outside_bone)[::-1][:10].mean() + 1e-6)

@@ -204,7 +204,9 @@ def context_features(chance: FloatImage, body: Mask, pixel_mm: float) -> dict[st
     planes = {"guess": chance}
     for scale in CONTEXT_SCALES_MM:
         sigma = scale / pixel_mm
-        planes[f"guess_mean{scale}"] = ops.smooth(chance * inside, sigma) / np.maximum(ops.smooth(inside, sigma), 1e-2)
+        planes[f"guess_mean{scale}"] = ops.smooth(chance * inside, sigma) / np.maximum(
+            ops.smooth(inside, sigma), np.float32(1e-2)
+        )
     planes |= _filled_and_opened(chance, pixel_mm)
     planes |= _around(planes["guess_mean3.2"], pixel_mm)
     bone = chance > 0.5

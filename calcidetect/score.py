@@ -39,7 +39,7 @@ def reasons(features: dict[str, npt.NDArray[np.float32]]) -> tuple[dict[str, flo
     Parameters
     ----------
     features
-        As for `scores`, of n candidates.
+        As for `scores`, of n candidates; more are not looked at.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def reasons(features: dict[str, npt.NDArray[np.float32]]) -> tuple[dict[str, flo
         For each candidate the `REASONS` features that moved its log-odds most, by falling weight, and how far: above 0
         towards calcification.
     """
-    if not features:
+    if not any(len(column) for column in features.values()):
         return ()
     tables = load_tables("score")
     moved, _ = contributions(tables, [features[name] for name in tables.names])

@@ -178,6 +178,11 @@ def test_films_that_show_nothing_are_refused(pixels):
         scan(radiograph_of(pixels, 0.4))
 
 
+def test_a_film_without_any_candidate_has_an_empty_report():
+    across = np.tile(np.linspace(0, 4000, 300, dtype=np.float32), (360, 1))
+    assert scan(radiograph_of(across, 0.4), min_score=0.0).report.candidates == ()
+
+
 def test_every_setting_reaches_the_report(shoulder):
     _, film, _ = shoulder
     config = Config().replace({"detect.min_diameter_mm": 3.0})
