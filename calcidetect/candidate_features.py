@@ -352,9 +352,9 @@ def _rivals(regions: LabelRegions, measured: dict[str, Column], pixel_mm: float)
         first, second = first[soft[second] & apart], second[soft[second] & apart]
         strongest = np.zeros(len(strength))
         np.maximum.at(strongest, first, strength[second])
-        equals = strength[second] >= 0.7 * strength[first]
+        equals = (strength[second] >= 0.7 * strength[first]).astype(float)
         features[f"lead_{reach_mm:g}mm"] = strength - strongest
-        features[f"equals_{reach_mm:g}mm"] = np.bincount(first, equals.astype(float), len(strength))
+        features[f"equals_{reach_mm:g}mm"] = np.bincount(first, equals, len(strength)).astype(float)
     outside_bone = np.where(soft, strength, 0)
     features["rank"], features["rank_in_soft_tissue"] = _rank(strength), _rank(outside_bone)
     features["over_strongest"] = strength / (np.sort(outside_bone)[::-1][:10].mean() + 1e-6)

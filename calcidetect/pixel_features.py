@@ -43,6 +43,9 @@ FILLED_MM = (4.0, 9.0, 20.0, 40.0)
 AROUND_MM = (8.0, 20.0, 40.0)
 """How far off the first guess is asked in eight directions."""
 
+LEAST_SHARE = 0.01
+"""Where less of a window than this is body, a mean falls to 0."""
+
 DEEP_MM, FAR_MM = 15.0, 30.0
 """Distances into bone, and away from it, count no further than this."""
 
@@ -204,9 +207,8 @@ def context_features(chance: FloatImage, body: Mask, pixel_mm: float) -> dict[st
     planes = {"guess": chance}
     for scale in CONTEXT_SCALES_MM:
         sigma = scale / pixel_mm
-        planes[f"guess_mean{scale}"] = ops.smooth(chance * inside, sigma) / np.maximum(
-            ops.smooth(inside, sigma), np.float32(1e-2)
-        )
+        share: FloatImage = np.maximum(ops.smooth(inside, sigma), np.float32(LEAST_SHARE))
+        planes[f"guess_mean{scale}"] = ops.smooth(chance * inside, sigma) / share
     planes |= _filled_and_opened(chance, pixel_mm)
     planes |= _around(planes["guess_mean3.2"], pixel_mm)
     bone = chance > 0.5
