@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from calcidetect import ops
 from calcidetect.arrays import FloatImage, LabelImage
+from calcidetect.blobs import CLUTTER_FLOOR_STEPS, blob_response, clutter
 from calcidetect.label_regions import LabelRegions, label_regions
 from calcidetect.pixel_features import Planes, body_range, fine_features
 from calcidetect.types import Anatomy, Background, Field, Radiograph
@@ -32,11 +33,6 @@ AROUND_MM = 3.0
 """The planes of the film are asked at a candidate's centre and on a ring this far outside it."""
 
 BLOB_SIGMAS_MM = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
-BLOB_RATIO = 1.6
-"""Outer to inner sigma of a difference of Gaussians, as in `detect`."""
-
-CLUTTER_SIGMAS, CLUTTER_MM, CLUTTER_FLOOR_STEPS = 4.0, 8.0, 0.002
-"""Clutter is learnt over the wider of these many blob sigmas and mm, and is at least this, as in `detect`."""
 
 PROFILE_MM = (1.0, 2.0, 3.0, 4.5, 6.5, 9.0, 13.0, 18.0)
 """Radii of rings around a candidate's centre, whatever its size."""
@@ -45,6 +41,9 @@ BONE_RINGS_MM = (1.5, 4.0, 8.0, 15.0)
 RIVALS_MM = (10.0, 20.0, 40.0)
 LUNG_SIGMAS_MM = (5.0, 15.0, 40.0)
 LUNG_RING_MM, LUNG_LIMIT_MM = 6.0, 60.0
+FINE_SIGMA_MM = 0.3
+"""Gaussian sigma that takes single pixels of noise away before blobs and texture are looked at."""
+
 GRAIN_SIGMA_MM = 1.0
 """What a Gaussian of this sigma takes away is the texture of a place."""
 
@@ -86,8 +85,9 @@ def candidate_features(
     features |= _neighbours(regions, features["contrast_mean"], pixel_mm)
     features |= _planes(regions, planes, labels.shape, pixel_mm)
     features |= _fine(regions, radiograph, anatomy)
-    features |= _blobs(regions, radiograph, anatomy, features["radius_mm"])
-    features |= _texture(regions, radiograph, anatomy)
+    signal = ops.gaussian(radiograph.pixels, FINE_SIGMA_MM / pixel_mm) / np.float32(anatomy.bone_step)
+    features |= _blobs(regions, signal, anatomy, features["radius_mm"], pixel_mm)
+    features |= _texture(regions, signal, pixel_mm)
     features |= _profile(regions, radiograph, anatomy)
     features |= _bone_and_lung_around(regions, anatomy, pixel_mm)
     features |= _rivals(regions, features, pixel_mm)
@@ -126,7 +126,7 @@ def _shape(regions: LabelRegions, labels: LabelImage, contrast: FloatImage, pixe
     rim = ops.rim(labels)
     rim_regions = _rim_mean(rim, labels, contrast, count)
     return {
-        "radius_mm": np.sqrt(regions.area / np.pi) * pixel_mm,
+        "radius_mm": regions.radius * pixel_mm,
         "long_mm": 4 * np.sqrt(long) * pixel_mm,
         "elongation": np.sqrt(long / short),
         "fullness": regions.area / (4 * np.pi * np.sqrt(long * short)),
@@ -168,7 +168,7 @@ def _rings(
     inside, noise = measured["contrast_mean"], measured["noise"]
     pixel_mm = radiograph.grid.nominal_mm
     even = ops.gaussian((radiograph.pixels - background.level) / np.float32(anatomy.bone_step), 0.8 / pixel_mm)
-    radius = np.sqrt(regions.area / np.pi)
+    radius = regions.radius
     distances = {f"x{factor:g}": factor * radius for factor in RING_RADII}
     distances |= {f"plus{margin:g}": radius + margin / pixel_mm for margin in RING_MARGINS_MM}
     features: dict[str, Column] = {}
@@ -207,7 +207,7 @@ def _context(regions: LabelRegions, radiograph: Radiograph, anatomy: Anatomy) ->
     pixel_mm = radiograph.grid.nominal_mm
     signal = radiograph.pixels / np.float32(anatomy.bone_step)
     signal = signal - np.float32(np.median(signal[anatomy.body]))
-    rows, cols = regions.rows[:, None].astype(np.float32), regions.cols[:, None].astype(np.float32)
+    rows, cols = _centre_points(regions)
     features: dict[str, Column] = {}
     body = anatomy.body.astype(np.float32)
     here = ops.sample(ops.gaussian(signal, 1.0 / pixel_mm), rows, cols)[:, 0]
@@ -224,7 +224,7 @@ def _context(regions: LabelRegions, radiograph: Radiograph, anatomy: Anatomy) ->
 
 def _neighbours(regions: LabelRegions, contrast: Column, pixel_mm: float) -> dict[str, Column]:
     """Candidates nearby of at least half the contrast: granules come in clusters, rib crossings in rows."""
-    place = np.stack([regions.rows, regions.cols], axis=1) * pixel_mm
+    place = regions.centres * pixel_mm
     features: dict[str, Column] = {}
     for reach in NEIGHBOURHOOD_MM:
         first, second = ops.pairs_within(place, reach)
@@ -265,39 +265,32 @@ def _fine(regions: LabelRegions, radiograph: Radiograph, anatomy: Anatomy) -> di
     return {f"fine_{name}": ops.sample(plane, *points)[:, 0] for name, plane in planes.items()}
 
 
-def _blobs(regions: LabelRegions, radiograph: Radiograph, anatomy: Anatomy, radius_mm: Column) -> dict[str, Column]:
+def _blobs(
+    regions: LabelRegions, signal: FloatImage, anatomy: Anatomy, radius_mm: Column, pixel_mm: float
+) -> dict[str, Column]:
     """Answers of blob filters at every scale: in bone steps, and over the clutter of the body and of soft tissue."""
-    pixel_mm, step = radiograph.grid.nominal_mm, np.float32(anatomy.bone_step)
     points, body = _centre_points(regions), anatomy.body.astype(np.float32)
     soft = (anatomy.body & (anatomy.bone_probability < 0.3)).astype(np.float32)
-    signal = ops.gaussian(radiograph.pixels, 0.3 / pixel_mm) / step
+    floor = np.float32(CLUTTER_FLOOR_STEPS)
     features, over_clutter = {}, []
     for sigma_mm in BLOB_SIGMAS_MM:
         sigma = sigma_mm / pixel_mm
-        response = ops.smooth(signal, sigma) - ops.smooth(signal, BLOB_RATIO * sigma)
+        response = blob_response(signal, sigma)
         here = ops.sample(response, *points)[:, 0]
-        wide = max(CLUTTER_SIGMAS * sigma, CLUTTER_MM / pixel_mm)
-        clutter = [ops.sample(_clutter(response, weight, wide), *points)[:, 0] for weight in (body, soft)]
-        over_clutter.append(here / clutter[0])
+        usual = [clutter(response, weight, sigma, pixel_mm=pixel_mm) + floor for weight in (body, soft)]
+        over_body, over_soft = (here / ops.sample(noise, *points)[:, 0] for noise in usual)
+        over_clutter.append(over_body)
         features[f"blob_{sigma_mm:g}mm"] = here
-        features[f"blob_over_body_{sigma_mm:g}mm"] = here / clutter[0]
-        features[f"blob_over_soft_{sigma_mm:g}mm"] = here / clutter[1]
+        features[f"blob_over_body_{sigma_mm:g}mm"] = over_body
+        features[f"blob_over_soft_{sigma_mm:g}mm"] = over_soft
     profile = np.stack(over_clutter, axis=1)
     features["blob_best"] = profile.max(axis=1)
     features["blob_best_scale"] = np.array(BLOB_SIGMAS_MM)[profile.argmax(axis=1)] / np.maximum(radius_mm, 0.2)
     return features
 
 
-def _clutter(response: FloatImage, weight: FloatImage, sigma: float) -> FloatImage:
-    """Root mean square of a response where `weight` is, over what lies nearby."""
-    energy = ops.smooth(response * response * weight, sigma) / np.maximum(ops.smooth(weight, sigma), np.float32(1e-3))
-    return np.sqrt(np.maximum(energy, np.float32(0))) + np.float32(CLUTTER_FLOOR_STEPS)
-
-
-def _texture(regions: LabelRegions, radiograph: Radiograph, anatomy: Anatomy) -> dict[str, Column]:
+def _texture(regions: LabelRegions, signal: FloatImage, pixel_mm: float) -> dict[str, Column]:
     """Strength of the texture within and around, in bone steps, and their ratio: chalk is gritty, fat is not."""
-    pixel_mm, step = radiograph.grid.nominal_mm, np.float32(anatomy.bone_step)
-    signal = ops.gaussian(radiograph.pixels, 0.3 / pixel_mm) / step
     energy = (signal - ops.gaussian(signal, GRAIN_SIGMA_MM / pixel_mm)) ** 2
     ring = _ring_points(regions, regions.radius + 2.5 / pixel_mm)
     within = np.sqrt(regions.mean(energy))
@@ -343,7 +336,7 @@ def _bone_and_lung_around(regions: LabelRegions, anatomy: Anatomy, pixel_mm: flo
 
 def _rivals(regions: LabelRegions, measured: dict[str, Column], pixel_mm: float) -> dict[str, Column]:
     """How a candidate compares with others outside bone, nearby and on the whole film."""
-    place = np.stack([regions.rows, regions.cols], axis=1) * pixel_mm
+    place = regions.centres * pixel_mm
     strength, radius_mm, soft = measured["blob_best"], measured["radius_mm"], measured["bone_chance"] < 0.5
     features: dict[str, Column] = {}
     for reach_mm in RIVALS_MM:

@@ -12,28 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import FloatImage, LabelImage, Mask
+from calcidetect.arrays import FloatImage, LabelImage
+from calcidetect.blobs import CLUTTER_FLOOR_STEPS, blob_response, clutter
 from calcidetect.config import DetectSettings
 from calcidetect.types import Anatomy, Background, Radiograph
 
 SCALE_RATIO = 1.4
 """Between one blob scale and the next."""
 
-DIFFERENCE_RATIO = 1.6
-"""Outer to inner sigma of the difference of Gaussians; 1.6 comes nearest the Laplacian (Marr & Hildreth 1980)."""
-
 RADIUS_PER_SIGMA = 1.41421356
 """A disc of this many sigmas answers a Laplacian most strongly (Lindeberg 1998, doi:10.1023/A:1008045108935)."""
 
 FINEST_SIGMA = 2.0
 """In pixels: a scale is searched on a film reduced until its sigma is about this."""
-
-CLUTTER_SIGMAS = 4.0
-CLUTTER_MM = 8.0
-"""Structured noise is learnt over the wider of these many blob sigmas and mm."""
-
-NOISE_FLOOR_STEPS = 0.002
-"""Least structured noise, in bone steps: flat patches of films saved with few grey levels have none."""
 
 REACH = 2.5
 """A candidate may reach this many blob radii from its seed."""
@@ -113,9 +104,9 @@ def _scale_seeds(
     shape = (max(1, signal.shape[0] // factor), max(1, signal.shape[1] // factor))
     small, body = ops.resize_area(signal, shape), ops.resize_mask(anatomy.body, shape)
     own = sigma / factor
-    finer, response, coarser = (_response(small, own * ratio) for ratio in (1 / SCALE_RATIO, 1.0, SCALE_RATIO))
-    usual = _usual_response(response, body, max(CLUTTER_SIGMAS * own, CLUTTER_MM / pixel_mm / factor))
-    usual += np.float32(NOISE_FLOOR_STEPS * anatomy.bone_step)
+    finer, response, coarser = (blob_response(small, own * ratio) for ratio in (1 / SCALE_RATIO, 1.0, SCALE_RATIO))
+    usual = clutter(response, body.astype(np.float32), own, pixel_mm=pixel_mm * factor)
+    usual += np.float32(CLUTTER_FLOOR_STEPS * anatomy.bone_step)
     peak = (response >= ops.maximum(response, 2 * round(own) + 1)) & (response > settings.min_snr * usual) & body
     peak &= response >= settings.scale_slack * np.maximum(finer, coarser)
     rows, cols = np.nonzero(peak)
@@ -125,22 +116,8 @@ def _scale_seeds(
     return rows, cols, np.full(len(best), sigma), snr[best]
 
 
-def _response(image: FloatImage, sigma: float) -> FloatImage:
-    return ops.smooth(image, sigma) - ops.smooth(image, DIFFERENCE_RATIO * sigma)
-
-
 def _enlarged(index: npt.NDArray[np.intp], factor: int, size: int) -> npt.NDArray[np.intp]:
     return np.minimum(index * factor + factor // 2, size - 1)
-
-
-def _usual_response(response: FloatImage, body: Mask, sigma: float) -> FloatImage:
-    """Root mean square of the blob response over the body nearby: the structured noise at this scale.
-
-    Local, because a display curve may give a deposit a tenth of the grey levels in a shoulder that it has in a lung.
-    """
-    weight = body.astype(np.float32)
-    energy = ops.smooth(response * response * weight, sigma) / np.maximum(ops.smooth(weight, sigma), np.float32(1e-3))
-    return np.sqrt(np.maximum(energy, np.float32(0)))
 
 
 def _outline(signal: FloatImage, anatomy: Anatomy, seeds: Seeds, *, max_radius: float) -> LabelImage:

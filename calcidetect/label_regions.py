@@ -31,6 +31,11 @@ class LabelRegions:
         """Radius in pixels of the disc of equal area, float64 (n,)."""
         return np.sqrt(self.area / np.pi)
 
+    @property
+    def centres(self) -> Numbers:
+        """``(row, col)`` of the centres, float64 (n, 2)."""
+        return np.stack([self.rows, self.cols], axis=1)
+
     def mean(self, image: FloatImage) -> Numbers:
         """Mean of an image over each region, float64 (n,)."""
         return np.bincount(self.label, image.ravel()[self.flat], len(self.area)) / self.area
@@ -63,5 +68,4 @@ def label_regions(labels: LabelImage) -> LabelRegions:
 
 def centres(labels: LabelImage) -> Numbers:
     """``(row, col)`` of the centre of each label 1 … n on its own grid, shape (n, 2)."""
-    regions = label_regions(labels)
-    return np.stack([regions.rows, regions.cols], axis=1)
+    return label_regions(labels).centres

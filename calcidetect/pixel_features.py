@@ -75,6 +75,12 @@ def body_range(pixels: FloatImage, body: Mask) -> tuple[float, float]:
     return float(median), max(float(high - low), 1e-6)
 
 
+def _in_body_ranges(pixels: FloatImage, body: Mask) -> FloatImage:
+    """Signal above the body's median, in units of its range, no more than two of them."""
+    median, span = body_range(pixels, body)
+    return np.clip((pixels - median) / span, -2, 2).astype(np.float32)
+
+
 def pixel_features(pixels: FloatImage, body: Mask, pixel_mm: float) -> dict[str, FloatImage]:
     """Compute the feature planes of a film.
 
@@ -92,8 +98,7 @@ def pixel_features(pixels: FloatImage, body: Mask, pixel_mm: float) -> dict[str,
     dict
         Feature name to float32 (rows, cols).
     """
-    median, span = body_range(pixels, body)
-    signal = np.clip((pixels - median) / span, -2, 2).astype(np.float32)
+    signal = _in_body_ranges(pixels, body)
     blurred = {scale: ops.smooth(signal, scale / pixel_mm) for scale in SCALES_MM}
     planes = {"level": blurred[SCALES_MM[0]]}
     planes |= _spreads_and_differences(signal, blurred, pixel_mm)
@@ -158,8 +163,7 @@ def _rank(pixels: FloatImage, body: Mask) -> FloatImage:
 
 def fine_features(pixels: FloatImage, body: Mask, pixel_mm: float) -> dict[str, FloatImage]:
     """Planes at the scales of small deposits, for the working grid; arguments as for `pixel_features`."""
-    median, span = body_range(pixels, body)
-    signal = np.clip((pixels - median) / span, -2, 2).astype(np.float32)
+    signal = _in_body_ranges(pixels, body)
     blurred = {scale: ops.smooth(signal, scale / pixel_mm) for scale in FINE_SCALES_MM}
     base, even = blurred.values()
     planes = {"level": base, "difference": base - even}

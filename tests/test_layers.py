@@ -21,6 +21,7 @@ LAYERS = (
     {"types", "config"},
     # 2: parts that steps share, then the steps, none of which imports another
     {
+        "blobs",
         "borders",
         "deposits",
         "dicom_spacing",
