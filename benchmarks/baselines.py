@@ -5,15 +5,14 @@ Both look at the working grid inside the exposed field, know nothing of bone, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from skimage.feature import blob_dog
 from skimage.morphology import disk, white_tophat
 
-from calcidetect import ops, pipeline, regions
+from calcidetect import ops, pipeline
 from calcidetect.config import Config
-from calcidetect.types import Field, Grid, Radiograph
+from calcidetect.evaluation.results import Mark
+from calcidetect.types import MARK, Field, Grid, Radiograph
 
 TOP_HAT_RADIUS_MM = 10.0
 TOP_HAT_SIGMAS = 2.0
@@ -32,19 +31,6 @@ DOG_THRESHOLD = 0.02
 """Of the field's range (1st to 99th percentile)."""
 
 ROBUST_SIGMA = 1.4826
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """A mark in source pixels: box of columns and rows, half-open, centre, and strength."""
-
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-    row: float
-    col: float
-    score: float
 
 
 def top_hat(radiograph: Radiograph) -> list[Mark]:
@@ -80,8 +66,8 @@ def difference_of_gaussians(radiograph: Radiograph) -> list[Mark]:
 
 
 def _working(radiograph: Radiograph) -> tuple[Radiograph, Field]:
-    width = regions.recognise(radiograph.source).field_width_mm
-    return pipeline.find_field(radiograph, Config(), field_width_mm=width)
+    working, field, _, _ = pipeline.find_region(radiograph, Config())
+    return working, field
 
 
 def _filled(working: Radiograph, field: Field) -> np.ndarray:
@@ -121,12 +107,15 @@ def _mark(centre, box: tuple[float, float, float, float], score: float, grid: Gr
     row, col = grid.to_source(centre)
     rows, cols = grid.source_shape
     left, top = int(np.clip(np.floor(x0), 0, cols - 1)), int(np.clip(np.floor(y0), 0, rows - 1))
+    right, bottom = int(np.clip(np.ceil(x1), left + 1, cols)), int(np.clip(np.ceil(y1), top + 1, rows))
     return Mark(
+        score=float(score),
+        label=MARK,
         x0=left,
         y0=top,
-        x1=int(np.clip(np.ceil(x1), left + 1, cols)),
-        y1=int(np.clip(np.ceil(y1), top + 1, rows)),
+        x1=right,
+        y1=bottom,
         row=float(row),
         col=float(col),
-        score=float(score),
+        area_px=(right - left) * (bottom - top),
     )

@@ -13,7 +13,7 @@ import baselines
 from calcidetect import pipeline, readers, writers
 from calcidetect.batch import CANDIDATES_TABLE, FILMS_TABLE, RUN_FILE, FilmResult, output_names, run_tasks
 from calcidetect.errors import CalcidetectError
-from calcidetect.evaluation.judged import MARK
+from calcidetect.evaluation.results import Mark
 from calcidetect.writers import CANDIDATE_COLUMNS, FILM_COLUMNS, Row
 
 
@@ -76,7 +76,7 @@ def _blob_dog(task: _Task) -> FilmResult:
     return _baseline(task, baselines.difference_of_gaussians)
 
 
-def _baseline(task: _Task, find: Callable[..., list[baselines.Mark]]) -> FilmResult:
+def _baseline(task: _Task, find: Callable[..., list[Mark]]) -> FilmResult:
     path = str(task.film.path)
     marks = find(readers.load(path, spacing_mm=task.film.spacing_mm))
     rows = [_mark_row(mark, number, path) for number, mark in enumerate(marks, start=1)]
@@ -86,11 +86,10 @@ def _baseline(task: _Task, find: Callable[..., list[baselines.Mark]]) -> FilmRes
     )
 
 
-def _mark_row(mark: baselines.Mark, number: int, path: str) -> Row:
-    values = {name: format(getattr(mark, name), ".12g") for name in ("score", "x0", "y0", "x1", "y1", "row", "col")}
-    area = str((mark.x1 - mark.x0) * (mark.y1 - mark.y0))
-    known = {"film": path, "id": str(number), "label": MARK, "area_px": area}
-    return dict.fromkeys(CANDIDATE_COLUMNS, "") | values | known
+def _mark_row(mark: Mark, number: int, path: str) -> Row:
+    places = ("score", "x0", "y0", "x1", "y1", "row", "col", "area_px")
+    values = {name: format(getattr(mark, name), ".12g") for name in places}
+    return dict.fromkeys(CANDIDATE_COLUMNS, "") | values | {"film": path, "id": str(number), "label": mark.label}
 
 
 DETECTORS = {"calcidetect": _program, "top-hat": _top_hat, "blob_dog": _blob_dog}

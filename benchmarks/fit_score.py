@@ -46,7 +46,7 @@ from calcidetect.phantom import KINDS
 from calcidetect.pixel_features import film_planes
 from calcidetect.simulate import insert_deposits
 from calcidetect.trees import parse_tables
-from calcidetect.types import Grid, Radiograph
+from calcidetect.types import MARK, Grid, Radiograph
 
 DEPOSITS = (2, 6)
 BACKGROUND_DEPOSITS = (3, 8)
@@ -193,9 +193,9 @@ def own_soft_tissue(radiograph: Radiograph, tables: bone.BoneTables) -> tuple[np
 def scan_phantom(seed: int, *, bone_folder: Path) -> Sample:
     """Scan a synthetic film, varied; its mimics are ignored."""
     radiograph, phantom = phantom_film(sorted(KINDS)[seed % len(KINDS)], PHANTOM_SEED + seed)
-    marks = [d for d in phantom.deposits if d.label == "calcification"]
+    marks = [d for d in phantom.deposits if d.label == MARK]
     truths = [Truth(box=(d.x0, d.y0, d.x1, d.y1), row=d.row, col=d.col) for d in marks]
-    mimics = [(d.x0, d.y0, d.x1, d.y1) for d in phantom.deposits if d.label != "calcification"]
+    mimics = [(d.x0, d.y0, d.x1, d.y1) for d in phantom.deposits if d.label != MARK]
     rng = np.random.default_rng(seed)
     varied = vary(radiograph, rng)
     names, features, deposit = scan(varied, bone_tables(bone_folder, None), truths, mimics, phantom.spacing_mm)

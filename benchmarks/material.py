@@ -13,10 +13,10 @@ from typing import Any
 from detectors import GivenFilm
 
 from calcidetect.annotations import read_annotations
-from calcidetect.evaluation.judged import MARK
 from calcidetect.phantom import KINDS
 from calcidetect.samples import write_samples
 from calcidetect.simulations import Recipe, Simulated, simulate_films
+from calcidetect.types import MARK
 
 Record = dict[str, Any]
 POINTS = ("bone_points", "soft_points")

@@ -56,7 +56,7 @@ def measure_steps(film: Radiograph, runs: int) -> dict[str, float]:
     encoded = imagecodecs.jpeg2k_encode(film.pixels.astype(np.uint16), level=0, reversible=True)
     timed("reference: float32 copy", film.pixels.copy)
     timed("reference: JPEG 2000 decode", lambda: imagecodecs.jpeg2k_decode(encoded))
-    working, field = timed("field", lambda: pipeline.find_field(film, config, field_width_mm=FIELD_WIDTH_MM))
+    working, field, _, _ = timed("field", lambda: pipeline.find_region(film, config))
     planes = timed("planes", lambda: film_planes(working, field, pixel_mm=config.bone.pixel_mm))
     anatomy = timed("bone", lambda: bone.segment_bone(working, field, planes, config.bone))
     tissue = timed("background", lambda: background.estimate_background(working, anatomy, config.background))

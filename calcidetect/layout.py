@@ -23,7 +23,7 @@ import numpy.typing as npt
 from calcidetect import plane
 from calcidetect.arrays import FloatImage, Mask
 from calcidetect.plane import Points
-from calcidetect.types import Candidate
+from calcidetect.types import MARK, Candidate
 
 LETTERS = {
     "tracheal": "T",
@@ -342,8 +342,8 @@ class _Options(NamedTuple):
 def _place_arrows(
     candidates: Sequence[Candidate], *, taken: Sequence[Box], ground: _Ground, style: LayoutStyle
 ) -> tuple[Arrow, ...]:
-    marks = [c for c in candidates if c.label == "calcification"]
-    kinds = np.array([_box(c) for c in candidates if c.label != "calcification"]).reshape(-1, 4)
+    marks = [c for c in candidates if c.label == MARK]
+    kinds = np.array([_box(c) for c in candidates if c.label != MARK]).reshape(-1, 4)
     solid = np.array([*taken, *map(_box, marks)]).reshape(-1, 4)
     owner = np.array([0] * len(taken) + [c.id for c in marks])  # ids start at 1
     groups = group_candidates(marks, gap_px=style.group_gap_px, extent_px=style.group_extent_px)

@@ -12,7 +12,7 @@ from calcidetect import ops
 from calcidetect.arrays import FloatImage, LabelImage
 from calcidetect.candidate_features import Column
 from calcidetect.label_regions import centres
-from calcidetect.types import Anatomy, Field, Radiograph
+from calcidetect.types import MARK, Anatomy, Field, Radiograph
 
 TRACHEA_SHARE = 0.42
 """The trachea ends at the carina, within this upper share of a chest film."""
@@ -39,7 +39,7 @@ By the trachea 0 to 4 places reach it on 15 chest films without calcified rings,
 RINGS_A_SIDE = 4
 """Rings are a ladder of pairs: fewer on either wall are chance."""
 
-TRACHEAL, MARK = "tracheal", "calcification"
+TRACHEAL = "tracheal"
 
 
 def label_kinds(

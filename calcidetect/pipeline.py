@@ -18,7 +18,7 @@ from calcidetect.config import Config
 from calcidetect.errors import FieldError
 from calcidetect.pixel_features import film_planes
 from calcidetect.regions import Region
-from calcidetect.types import Candidate, Field, Grid, Radiograph, Report, Scan
+from calcidetect.types import MARK, Candidate, Field, Grid, Radiograph, Report, Scan
 
 MAX_ENLARGEMENT = 3.0
 """Coarser films are enlarged to the working grid by no more than this: below 1.2 mm pixels there is nothing to find."""
@@ -64,10 +64,7 @@ def scan(
     started = time.perf_counter()
     radiograph = film if isinstance(film, Radiograph) else readers.load(film, spacing_mm=spacing_mm)
     given = None if region == "auto" else regions.get(region)
-    try:
-        working, field, place, trouble = find_region(radiograph, config, given=given)
-    except FieldError as error:
-        raise FieldError(f"{radiograph.source.path}: {error}") from error
+    working, field, place, trouble = find_region(radiograph, config, given=given)
     planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
     anatomy = bone.segment_bone(working, field, planes, config.bone)
     tissue = background.estimate_background(working, anatomy, config.background)
@@ -125,23 +122,20 @@ def find_region(
     -------
     working, field, region, flags
         The film on the working grid, its field, the region and words on trouble with it.
+
+    Raises
+    ------
+    FieldError
+        When no exposed field is found; names the film.
     """
-    assumed_mm = config.grid.field_width_mm
-    working, field = first_field(radiograph, config, field_width_mm=assumed_mm)
-    look = region_model.look_at(working, field)
-    place, flags = regions.decide(regions.recognise(radiograph.source), look) if given is None else (given, ())
-    width_mm = regions.field_width_mm(place, look)
-    return *_resized_field(radiograph, config, working, field, field_width_mm=width_mm), place, flags
-
-
-def find_field(radiograph: Radiograph, config: Config, *, field_width_mm: float) -> tuple[Radiograph, Field]:
-    """Bring a film to the working grid and find its exposed field.
-
-    Where the file has no spacing, the nominal pitch follows from the field's longer side, taken as `field_width_mm`;
-    the field is then found once more at that pitch.
-    """
-    working, field = first_field(radiograph, config, field_width_mm=field_width_mm)
-    return _resized_field(radiograph, config, working, field, field_width_mm=field_width_mm)
+    try:
+        working, field = first_field(radiograph, config, field_width_mm=config.grid.field_width_mm)
+        look = region_model.look_at(working, field)
+        place, flags = regions.decide(regions.recognise(radiograph.source), look) if given is None else (given, ())
+        width_mm = regions.field_width_mm(place, look)
+        return *_resized_field(radiograph, config, working, field, field_width_mm=width_mm), place, flags
+    except FieldError as error:
+        raise FieldError(f"{radiograph.source.path}: {error}") from error
 
 
 def first_field(radiograph: Radiograph, config: Config, *, field_width_mm: float) -> tuple[Radiograph, Field]:
@@ -204,7 +198,7 @@ def _kept(
 ) -> tuple[tuple[Candidate, ...], LabelImage]:
     """What scores `least` or more, and every known mimic, numbered 1, 2, … by falling score; and their label image."""
     order = np.argsort(-features["score"], kind="stable")
-    order = order[(features["score"][order] >= least) | (kinds[order] != mimics.MARK)]
+    order = order[(features["score"][order] >= least) | (kinds[order] != MARK)]
     number = np.zeros(int(labels.max()) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
     labels = number[labels]
@@ -216,7 +210,7 @@ def _kept(
 def _burden(candidates: tuple[Candidate, ...], grid: Grid) -> float | None:
     if grid.spacing_mm is None:
         return None
-    return sum((c.area_mm2 or 0.0) for c in candidates if c.label == "calcification")
+    return sum((c.area_mm2 or 0.0) for c in candidates if c.label == MARK)
 
 
 def _provenance() -> dict[str, str]:

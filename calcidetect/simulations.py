@@ -23,7 +23,7 @@ from calcidetect.annotations import Annotation, Box, annotated_step, polygon_mas
 from calcidetect.arrays import FloatImage, LabelImage, Mask
 from calcidetect.batch import output_names
 from calcidetect.config import Config
-from calcidetect.errors import CalcidetectError, ConfigError, FieldError, OutputError
+from calcidetect.errors import CalcidetectError, ConfigError, OutputError
 from calcidetect.pixel_features import film_planes
 from calcidetect.polarity import inversion_log_odds
 from calcidetect.simulate import Deposit, dark_level, insert_deposits, linear_signal, log_signal
@@ -250,10 +250,7 @@ def _annotated(radiograph: Radiograph, note: Annotation) -> tuple[float, float, 
 def _measured(radiograph: Radiograph, note: Annotation) -> tuple[float, float, Mask]:
     """Pitch, bone step and, without polygons, soft tissue as the program finds them."""
     config = Config()
-    try:
-        working, field, _, _ = pipeline.find_region(radiograph, config)
-    except FieldError as error:
-        raise FieldError(f"{radiograph.source.path}: {error}") from error
+    working, field, _, _ = pipeline.find_region(radiograph, config)
     planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
     anatomy = bone.segment_bone(working, field, planes, config.bone)
     pitch = working.grid.nominal_mm * working.grid.shape[0] / radiograph.grid.shape[0]

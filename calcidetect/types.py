@@ -18,8 +18,11 @@ from calcidetect.arrays import FloatImage, LabelImage, Mask
 Tone = Literal["log", "linear", "display", "unknown"]
 """How pixel values relate to attenuation: its logarithm of exposure, linear exposure, display values, not known."""
 
+MARK = "calcification"
+"""The label of what the program marks; the others are letters or nothing."""
+
 LABELS = (
-    "calcification",
+    MARK,
     "tracheal",
     "vascular",
     "costal_cartilage",
@@ -28,7 +31,7 @@ LABELS = (
     "metal",
     "other",
 )
-"""The closed set of candidate labels; ``calcification`` is what the program marks."""
+"""The closed set of candidate labels."""
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -356,7 +359,7 @@ class Report:
     @property
     def marks(self) -> tuple[Candidate, ...]:
         """The candidates labelled ``calcification``: what the arrows point at."""
-        return tuple(c for c in self.candidates if c.label == "calcification")
+        return tuple(c for c in self.candidates if c.label == MARK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,7 +1,3 @@
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from limbs import PIXEL_MM, film
@@ -9,18 +5,10 @@ from limbs import PIXEL_MM, film
 from calcidetect import ops
 from calcidetect.evaluate import Truth, hits
 
-PATH = Path(__file__).parents[1] / "benchmarks" / "baselines.py"
 
-
-@pytest.fixture(scope="module")
-def baselines():
-    """Import the script as a module."""
-    spec = importlib.util.spec_from_file_location("baselines", PATH)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["baselines"] = module  # frozen dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["baselines"]
+@pytest.fixture
+def baselines(script):
+    return script("baselines")
 
 
 SHAPE = (240, 200)

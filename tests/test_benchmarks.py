@@ -1,4 +1,3 @@
-import importlib
 import json
 import subprocess
 import sys
@@ -17,17 +16,6 @@ PAIRS = [[[100, row], [60, row]] for row in (60, 150, 240)]
 def run(script, *arguments):
     command = [sys.executable, BENCHMARKS / script, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """Import a script of the benchmarks as a module."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    before = set(sys.modules)
-    yield importlib.import_module
-    for name in set(sys.modules) - before:
-        if Path(getattr(sys.modules[name], "__file__", None) or "").parent == BENCHMARKS:
-            del sys.modules[name]
 
 
 def test_the_speed_benchmark_still_runs(tmp_path):

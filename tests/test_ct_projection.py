@@ -1,22 +1,10 @@
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-PATH = Path(__file__).parents[1] / "benchmarks" / "ct_projection.py"
 
-
-@pytest.fixture(scope="module")
-def ct():
-    """Import the script as a module."""
-    spec = importlib.util.spec_from_file_location("ct_projection", PATH)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["ct_projection"] = module  # frozen dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["ct_projection"]
+@pytest.fixture
+def ct(script):
+    return script("ct_projection")
 
 
 def trunk(ct, *, couch=False):

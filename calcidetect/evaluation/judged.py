@@ -11,9 +11,7 @@ from calcidetect.evaluate import MARGIN_MM, Outcome, hits, inside_any
 from calcidetect.evaluation.results import Mark, Pair
 from calcidetect.evaluation.truth import KnownDeposit, KnownFilm
 from calcidetect.score import OPERATING_POINT
-
-MARK = "calcification"
-"""The one label that counts; the others name mimics."""
+from calcidetect.types import MARK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from calcidetect.arrays import FloatImage, LabelImage, Mask
 from calcidetect.deposits import deposit
 from calcidetect.phantom.shapes import Canvas, Patch, add_up, crop
 from calcidetect.physics import DETECTOR_BLUR_MM, Beam
-from calcidetect.types import LABELS
+from calcidetect.types import LABELS, MARK
 
 EDGE_SHARE = 0.22
 """A deposit's truth ends where its attenuation falls below this share of its peak."""
@@ -123,7 +123,7 @@ def _draw_lump(canvas: Canvas, site: Site, *, mineral_mm: float, rng: np.random.
     at = canvas.to_pixels(np.asarray(site.at) + rng.normal(0, site.jitter_mm, 2))
     row, col = (round(float(place) - size / 2) for place, size in zip(at, mineral.shape, strict=True))
     patch = Patch(row=row, col=col, layers={"apatite": mineral, "muscle": -mineral})
-    return Lump(morphology=morphology, label="calcification", patches=(patch,))
+    return Lump(morphology=morphology, label=MARK, patches=(patch,))
 
 
 def _claim(lump: Lump, canvas: Canvas, *, allowed: Mask, bone: Mask, taken: Mask) -> bool:
