@@ -19,6 +19,7 @@ import imagecodecs
 import numpy as np
 
 from calcidetect import background, bone, detect, ops, overlay, pipeline, score
+from calcidetect.blobs import film_blobs
 from calcidetect.candidate_features import candidate_features
 from calcidetect.config import Config
 from calcidetect.phantom import make_phantom
@@ -60,8 +61,10 @@ def measure_steps(film: Radiograph, runs: int) -> dict[str, float]:
     planes = timed("planes", lambda: film_planes(working, field, pixel_mm=config.bone.pixel_mm))
     anatomy = timed("bone", lambda: bone.segment_bone(working, field, planes, config.bone))
     tissue = timed("background", lambda: background.estimate_background(working, anatomy, config.background))
-    labels = timed("detect", lambda: detect.find_candidates(working, anatomy, tissue, config.detect))
-    learnt = {"radiograph": working, "field": field, "planes": planes, "anatomy": anatomy, "background": tissue}
+    blobs = timed("blobs", lambda: film_blobs(working, anatomy, config.detect))
+    labels = timed("detect", lambda: detect.find_candidates(working, anatomy, blobs, config.detect))
+    learnt = {"radiograph": working, "field": field, "planes": planes, "anatomy": anatomy}
+    learnt |= {"background": tissue, "blobs": blobs}
     features = timed("measure", lambda: candidate_features(labels, **learnt))
     timed("score", lambda: score.scores(features))
     scan = timed("whole scan", lambda: pipeline.scan(film, config=config))

@@ -19,6 +19,9 @@ WIDER = 4.0
 NOISE_FLOOR_STEPS = 0.01
 """Least structured noise, in bone steps: films saved with few grey levels have flat patches of none."""
 
+SOFT_SHARE = 0.75
+"""Level and noise are learnt on a film of half the size, from its pixels of which this share is soft tissue."""
+
 MIN_WEIGHT = 0.02
 """Least share of soft tissue under the Gaussian window for its mean to be trusted."""
 
@@ -38,17 +41,19 @@ def estimate_background(radiograph: Radiograph, anatomy: Anatomy, settings: Back
     Background
         `usable` is False where neither the near nor the wide window holds enough soft tissue.
     """
-    pixel_mm = radiograph.grid.nominal_mm
-    even = ops.gaussian(radiograph.pixels, settings.smoothing_mm / pixel_mm)
-    near = settings.window_mm / pixel_mm
-    floor = np.float32(NOISE_FLOOR_STEPS * anatomy.bone_step)
+    pixel_mm, shape = radiograph.grid.nominal_mm, radiograph.grid.shape
     soft = anatomy.body & (anatomy.bone_distance_px > settings.bone_gap_mm / pixel_mm)
+    even = ops.halve(ops.gaussian(radiograph.pixels, settings.smoothing_mm / pixel_mm))
+    weight = ops.halve(soft.astype(np.float32)) >= SOFT_SHARE
+    near = settings.window_mm / pixel_mm / 2
+    floor = np.float32(NOISE_FLOOR_STEPS * anatomy.bone_step)
     for _ in range(ROUNDS):
-        level, usable = _level(even, soft, near)
-        deviation = np.where(soft, even - level, np.float32(0))
-        noise = np.maximum(np.sqrt(_level(deviation**2, soft, WIDER * near)[0]), floor)
-        soft &= deviation < CLIP_SIGMAS * noise
-    return Background(level=level, noise=noise, usable=usable & anatomy.body)
+        level, usable = _level(even, weight, near)
+        deviation = np.where(weight, even - level, np.float32(0))
+        noise = np.maximum(np.sqrt(_level(deviation**2, weight, WIDER * near)[0]), floor)
+        weight &= deviation < CLIP_SIGMAS * noise
+    level, noise, near_soft = (ops.enlarge(plane, 2, shape) for plane in (level, noise, usable.astype(np.float32)))
+    return Background(level=level, noise=noise, usable=(near_soft > 0.5) & anatomy.body)
 
 
 def _level(signal: FloatImage, soft: Mask, sigma: float) -> tuple[FloatImage, Mask]:

@@ -13,18 +13,11 @@ import numpy.typing as npt
 
 from calcidetect import ops
 from calcidetect.arrays import FloatImage, LabelImage
-from calcidetect.blobs import CLUTTER_FLOOR_STEPS, blob_response, clutter
+from calcidetect.blobs import RADIUS_PER_SIGMA, SCALE_RATIO, BlobScale
 from calcidetect.config import DetectSettings
-from calcidetect.types import Anatomy, Background, Radiograph
-
-SCALE_RATIO = 1.4
-"""Between one blob scale and the next."""
-
-RADIUS_PER_SIGMA = 1.41421356
-"""A disc of this many sigmas answers a Laplacian most strongly (Lindeberg 1998, doi:10.1023/A:1008045108935)."""
-
-FINEST_SIGMA = 2.0
-"""In pixels: a scale is searched on a film reduced until its sigma is about this."""
+from calcidetect.errors import ConfigError
+from calcidetect.places import Points
+from calcidetect.types import Anatomy, Radiograph
 
 REACH = 2.5
 """A candidate may reach this many blob radii from its seed."""
@@ -47,14 +40,16 @@ class Seeds:
 
 
 def find_candidates(
-    radiograph: Radiograph, anatomy: Anatomy, background: Background, settings: DetectSettings
+    radiograph: Radiograph, anatomy: Anatomy, blobs: tuple[BlobScale, ...], settings: DetectSettings
 ) -> LabelImage:
     """Label every region that stands out of its surroundings.
 
     Parameters
     ----------
-    radiograph, anatomy, background
-        The film, its bone and its soft tissue, on the working grid.
+    radiograph, anatomy
+        The film and its bone, on the working grid.
+    blobs
+        What `film_blobs` found on it.
     settings
         See `DetectSettings`.
 
@@ -65,59 +60,36 @@ def find_candidates(
     """
     pixel_mm = radiograph.grid.nominal_mm
     signal = ops.gaussian(radiograph.pixels, settings.smoothing_mm / pixel_mm)
-    seeds = find_seeds(signal, anatomy, settings, pixel_mm=pixel_mm)
+    seeds = find_seeds(blobs, anatomy, settings, pixel_mm=pixel_mm)
     return _outline(signal, anatomy, seeds, max_radius=settings.max_diameter_mm / 2 / pixel_mm)
 
 
-def blob_scales(settings: DetectSettings, pixel_mm: float) -> npt.NDArray[np.float64]:
-    """Sigmas in pixels that answer discs from the least to the greatest diameter searched for."""
-    smallest, largest = (
-        diameter / 2 / RADIUS_PER_SIGMA / pixel_mm for diameter in (settings.min_diameter_mm, settings.max_diameter_mm)
-    )
-    count = max(1, int(np.ceil(np.log(largest / smallest) / np.log(SCALE_RATIO))) + 1)
-    return smallest * SCALE_RATIO ** np.arange(count, dtype=float)
-
-
-def find_seeds(signal: FloatImage, anatomy: Anatomy, settings: DetectSettings, *, pixel_mm: float) -> Seeds:
-    """Find maxima of the difference of Gaussians in place and scale, inside the body."""
-    found = [
-        _scale_seeds(signal, anatomy, sigma, settings, pixel_mm=pixel_mm) for sigma in blob_scales(settings, pixel_mm)
-    ]
+def find_seeds(blobs: tuple[BlobScale, ...], anatomy: Anatomy, settings: DetectSettings, *, pixel_mm: float) -> Seeds:
+    """Find maxima of the blob responses in place and scale, inside the body, strongest first."""
+    half_step = SCALE_RATIO**0.5
+    low, high = settings.min_diameter_mm / half_step, settings.max_diameter_mm * half_step
+    wanted = [scale for scale in blobs if low <= scale.diameter_mm <= high]
+    if not wanted:
+        raise ConfigError(f"No blob is from {low:.1f} to {high:.1f} mm wide; set the bounds of diameter farther apart.")
+    found = [_scale_seeds(scale, anatomy, settings, pixel_mm=pixel_mm) for scale in wanted]
     rows, cols, sigma, snr = (np.concatenate(column) for column in zip(*found, strict=True))
     order = np.lexsort((cols, rows, -snr))
-    return Seeds(
-        rows=rows[order],
-        cols=cols[order],
-        sigma=sigma[order].astype(np.float32),
-        snr=snr[order].astype(np.float32),
-    )
+    return Seeds(rows=rows[order], cols=cols[order], sigma=sigma[order], snr=snr[order])
 
 
 def _scale_seeds(
-    signal: FloatImage, anatomy: Anatomy, sigma: float, settings: DetectSettings, *, pixel_mm: float
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float64], FloatImage]:
-    """Rows, columns, sigma and signal-to-clutter of the strongest maxima at one scale.
-
-    Wide scales are searched on a reduced film: nothing on it is finer than they are.
-    """
-    factor = max(1, int(sigma / FINEST_SIGMA))
-    shape = (max(1, signal.shape[0] // factor), max(1, signal.shape[1] // factor))
-    small, body = ops.resize_area(signal, shape), ops.resize_mask(anatomy.body, shape)
-    own = sigma / factor
-    finer, response, coarser = (blob_response(small, own * ratio) for ratio in (1 / SCALE_RATIO, 1.0, SCALE_RATIO))
-    usual = clutter(response, body.astype(np.float32), own, pixel_mm=pixel_mm * factor)
-    usual += np.float32(CLUTTER_FLOOR_STEPS * anatomy.bone_step)
-    peak = (response >= ops.maximum(response, 2 * round(own) + 1)) & (response > settings.min_snr * usual) & body
-    peak &= response >= settings.scale_slack * np.maximum(finer, coarser)
-    rows, cols = np.nonzero(peak)
-    snr = response[rows, cols] / usual[rows, cols]
-    best = np.argsort(-snr, kind="stable")[: settings.max_per_scale]
-    rows, cols = _enlarged(rows[best], factor, signal.shape[0]), _enlarged(cols[best], factor, signal.shape[1])
-    return rows, cols, np.full(len(best), sigma), snr[best]
-
-
-def _enlarged(index: npt.NDArray[np.intp], factor: int, size: int) -> npt.NDArray[np.intp]:
-    return np.minimum(index * factor + factor // 2, size - 1)
+    scale: BlobScale, anatomy: Anatomy, settings: DetectSettings, *, pixel_mm: float
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], FloatImage, FloatImage]:
+    """Rows, columns, sigma and signal-to-clutter of the strongest maxima at one scale."""
+    response, sigma = scale.response, scale.sigma_mm / pixel_mm
+    peak = (response >= ops.maximum(response, 2 * round(sigma / scale.factor) + 1)) & (response > 0)
+    peak &= response >= settings.scale_slack * np.maximum(scale.finer, scale.coarser)
+    rows, cols = (index * scale.factor + scale.factor // 2 for index in np.nonzero(peak))
+    places = Points(rows=rows[:, None].astype(np.float32), cols=cols[:, None].astype(np.float32))
+    snr = response[peak] / places.ask(*scale.clutter)[:, 0]
+    kept = np.flatnonzero((snr > settings.min_snr) & anatomy.body[rows, cols])
+    best = kept[np.argsort(-snr[kept], kind="stable")[: settings.max_per_scale]]
+    return rows[best], cols[best], np.full(len(best), sigma, np.float32), snr[best]
 
 
 def _outline(signal: FloatImage, anatomy: Anatomy, seeds: Seeds, *, max_radius: float) -> LabelImage:
@@ -125,10 +97,10 @@ def _outline(signal: FloatImage, anatomy: Anatomy, seeds: Seeds, *, max_radius: 
     regions = []
     taken = np.zeros(signal.shape, np.int32)
     areas = [0]
-    for row, col, sigma in zip(seeds.rows, seeds.cols, seeds.sigma, strict=True):
-        radius = sigma * RADIUS_PER_SIGMA
-        reach = min(REACH * radius, max_radius)
-        rows, cols = ops.grow_to_half_height(signal, (row, col), radius=radius, reach=reach)
+    places = zip(seeds.rows.tolist(), seeds.cols.tolist(), strict=True)
+    for place, level, sigma in zip(places, _levels(signal, seeds), seeds.sigma.tolist(), strict=True):
+        reach = min(REACH * RADIUS_PER_SIGMA * sigma, max_radius)
+        rows, cols = ops.grow(signal, place, level=level, reach=reach)
         if len(rows) > UNBOUNDED * np.pi * reach**2 and reach > 2:
             continue
         owner = np.bincount(taken[rows, cols]).argmax()
@@ -137,6 +109,15 @@ def _outline(signal: FloatImage, anatomy: Anatomy, seeds: Seeds, *, max_radius: 
             regions.append((rows, cols))
             taken[rows, cols] = len(regions)
     return ops.compact(np.where(anatomy.body, _paint(regions, signal.shape), 0))
+
+
+def _levels(signal: FloatImage, seeds: Seeds) -> list[float]:
+    """Half of each seed's height above its surroundings, in signal units."""
+    levels = np.empty(len(seeds.rows), np.float32)
+    for sigma in np.unique(seeds.sigma):
+        own = seeds.sigma == sigma
+        levels[own] = ops.half_heights(signal, seeds.rows[own], seeds.cols[own], float(sigma) * RADIUS_PER_SIGMA)
+    return levels.tolist()
 
 
 def _paint(regions: list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]], shape: tuple[int, int]) -> LabelImage:

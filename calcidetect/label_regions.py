@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from calcidetect.arrays import FloatImage, LabelImage
+from calcidetect.arrays import LabelImage
 
 Numbers = npt.NDArray[np.float64]
+Values = npt.NDArray[Any]
+"""One number per labelled pixel, shape (p,), in the order of `LabelRegions.flat`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelRegions:
     """The regions 1 … n of a label image.
 
-    `flat` and `label` say for each pixel of any region where it lies (flat index) and in which (0 … n - 1); `area` in
-    pixels, `rows` and `cols` of the centres: float64 (n,).
+    `flat` and `label` say for each of the p pixels of any region where it lies (flat index) and in which (0 … n - 1),
+    region by region; `starts` where each region begins; `area` in pixels, `rows` and `cols` of the centres: (n,).
     """
 
     flat: npt.NDArray[np.intp]
     label: npt.NDArray[np.intp]
+    starts: npt.NDArray[np.intp]
     area: Numbers
     rows: Numbers
     cols: Numbers
@@ -36,36 +40,35 @@ class LabelRegions:
         """``(row, col)`` of the centres, float64 (n, 2)."""
         return np.stack([self.rows, self.cols], axis=1)
 
-    def mean(self, image: FloatImage) -> Numbers:
-        """Mean of an image over each region, float64 (n,)."""
-        return np.bincount(self.label, image.ravel()[self.flat], len(self.area)) / self.area
+    def inside(self, image: Values) -> Values:
+        """Values of an image (rows, cols) at every pixel of a region, (p,)."""
+        return image.ravel()[self.flat]
 
-    def highest(self, image: FloatImage) -> Numbers:
-        """Greatest value of an image in each region, float64 (n,)."""
-        order = np.argsort(self.label, kind="stable")
-        starts = np.searchsorted(self.label[order], np.arange(len(self.area)))
-        return np.maximum.reduceat(image.ravel()[self.flat][order], starts).astype(np.float64)
+    def mean(self, values: Values) -> Numbers:
+        """Mean over each region, float64 (n,), of what `inside` gave."""
+        return np.asarray(np.add.reduceat(values, self.starts, dtype=np.float64) / self.area)
 
-    def lowest(self, image: FloatImage) -> Numbers:
-        """Least value of an image in each region, float64 (n,)."""
-        return -self.highest(-image)
+    def highest(self, values: Values) -> Numbers:
+        """Greatest value in each region, float64 (n,)."""
+        return np.maximum.reduceat(values, self.starts).astype(np.float64)
+
+    def lowest(self, values: Values) -> Numbers:
+        """Least value in each region, float64 (n,)."""
+        return np.minimum.reduceat(values, self.starts).astype(np.float64)
 
 
 def label_regions(labels: LabelImage) -> LabelRegions:
-    """Count over int32 (rows, cols) labels 1 … n, none of them missing."""
+    """Count over int32 (rows, cols) labels 1 … n, at least one, none of them missing."""
     flat = np.flatnonzero(labels)
+    order = np.argsort(labels.ravel()[flat], kind="stable")
+    flat = flat[order]
     label = labels.ravel()[flat].astype(np.intp) - 1
-    area = np.bincount(label).astype(float)
-    rows, cols = np.divmod(flat, labels.shape[1])
-    return LabelRegions(
-        flat=flat,
-        label=label,
-        area=area,
-        rows=np.bincount(label, rows) / area,
-        cols=np.bincount(label, cols) / area,
-    )
+    area = np.bincount(label)
+    starts = np.cumsum(area) - area
+    rows, cols = (np.add.reduceat(index, starts) / area for index in np.divmod(flat, labels.shape[1]))
+    return LabelRegions(flat=flat, label=label, starts=starts, area=area.astype(float), rows=rows, cols=cols)
 
 
 def centres(labels: LabelImage) -> Numbers:
     """``(row, col)`` of the centre of each label 1 … n on its own grid, shape (n, 2)."""
-    return label_regions(labels).centres
+    return label_regions(labels).centres if labels.any() else np.empty((0, 2))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from calcidetect import ops
 from calcidetect.arrays import FloatImage, LabelImage
-from calcidetect.candidate_features import Column
+from calcidetect.candidate_surroundings import Column
 from calcidetect.label_regions import centres
 from calcidetect.types import MARK, Anatomy, Field, Radiograph
 

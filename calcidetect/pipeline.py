@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -13,12 +14,15 @@ import numpy.typing as npt
 
 from calcidetect import background, bone, detect, exposure, measure, mimics, ops, readers, region_model, regions, score
 from calcidetect.arrays import LabelImage
-from calcidetect.candidate_features import Column, candidate_features
+from calcidetect.blobs import film_blobs
+from calcidetect.bone import BoneTables
+from calcidetect.candidate_features import candidate_features
+from calcidetect.candidate_surroundings import Column
 from calcidetect.config import Config
 from calcidetect.errors import FieldError
 from calcidetect.pixel_features import film_planes
 from calcidetect.regions import Region
-from calcidetect.types import MARK, Candidate, Field, Grid, Radiograph, Report, Scan
+from calcidetect.types import MARK, Anatomy, Background, Candidate, Field, Grid, Radiograph, Report, Scan
 
 MAX_ENLARGEMENT = 3.0
 """Coarser films are enlarged to the working grid by no more than this: below 1.2 mm pixels there is nothing to find."""
@@ -65,13 +69,8 @@ def scan(
     radiograph = film if isinstance(film, Radiograph) else readers.load(film, spacing_mm=spacing_mm)
     given = None if region == "auto" else regions.get(region)
     working, field, place, trouble = find_region(radiograph, config, given=given)
-    planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
-    anatomy = bone.segment_bone(working, field, planes, config.bone)
-    tissue = background.estimate_background(working, anatomy, config.background)
-    labels = detect.find_candidates(working, anatomy, tissue, config.detect)
-    features = candidate_features(
-        labels, radiograph=working, field=field, planes=planes, anatomy=anatomy, background=tissue
-    )
+    found = find(working, field, config)
+    anatomy, labels, features = found.anatomy, found.labels, found.features
     kinds = mimics.label_kinds(labels, features, working, field, anatomy, region=place.name)
     least = score.OPERATING_POINT if min_score is None else min_score
     candidates, labels = _kept(working, labels, features | {"score": score.scores(features)}, kinds, least=least)
@@ -96,10 +95,36 @@ def scan(
         working=working,
         field=field,
         anatomy=anatomy,
-        background=tissue,
+        background=found.background,
         labels=labels,
         report=report,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Findings:
+    """What is learnt of a film before anything is judged, on its working grid.
+
+    `labels` are the candidates 1 … n, `features` what `candidate_features` measured of them.
+    """
+
+    anatomy: Anatomy
+    background: Background
+    labels: LabelImage
+    features: dict[str, npt.NDArray[np.float32]]
+
+
+def find(working: Radiograph, field: Field, config: Config, *, tables: BoneTables | None = None) -> Findings:
+    """Find bone, soft tissue and every candidate on the working grid; bone by other `tables` than the shipped ones."""
+    planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
+    anatomy = bone.segment_bone(working, field, planes, config.bone, tables=tables)
+    tissue = background.estimate_background(working, anatomy, config.background)
+    blobs = film_blobs(working, anatomy, config.detect)
+    labels = detect.find_candidates(working, anatomy, blobs, config.detect)
+    features = candidate_features(
+        labels, radiograph=working, field=field, planes=planes, anatomy=anatomy, background=tissue, blobs=blobs
+    )
+    return Findings(anatomy=anatomy, background=tissue, labels=labels, features=features)
 
 
 def find_region(
@@ -132,6 +157,7 @@ def find_region(
         working, field = first_field(radiograph, config, field_width_mm=config.grid.field_width_mm)
         look = region_model.look_at(working, field)
         place, flags = regions.decide(regions.recognise(radiograph.source), look) if given is None else (given, ())
+        flags += ("unlike_films",) * look.strange
         width_mm = regions.field_width_mm(place, look)
         return *_resized_field(radiograph, config, working, field, field_width_mm=width_mm), place, flags
     except FieldError as error:

@@ -6,7 +6,7 @@ or by a local standard deviation. Sizes are in mm by the grid's nominal pitch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,14 +25,10 @@ RESIDUE_MM = (4.0, 9.0, 20.0, 40.0)
 
 SPREAD_MM = (3.2, 12.8, 25.6)
 
-FINE_SCALES_MM = (0.4, 0.8)
-FINE_RESIDUE_MM = (2.0, 4.0, 9.0, 16.0, 30.0)
-FINE_REACH_MM = (1.5, 4.0)
-"""The same at the scale of small deposits: Gaussian sigmas, squares, and windows of coherence and gradient."""
-
 SKIN_LIMIT_MM = 40.0
 SPREAD_FLOOR = 1e-3
 RANK_SAMPLES = 4000
+RANGE_SAMPLES = 100_000
 
 CONTEXT_SCALES_MM = (1.6, 3.2, 6.4, 12.8, 25.6)
 """Gaussian sigmas over which a first guess of bone is averaged."""
@@ -54,28 +50,38 @@ DEEP_MM, FAR_MM = 15.0, 30.0
 class Planes:
     """Feature planes of a film on a grid of `pixel_mm`.
 
-    `values` maps names to float32 (rows, cols), empty where there is no body; `body` is bool (rows, cols).
+    `values` maps names to float32 (rows, cols), empty where there is no body; `body` is bool (rows, cols); `factor`
+    says how many pixels of the working grid one of these is wide, down and across.
     """
 
     values: Mapping[str, FloatImage]
     body: Mask
     pixel_mm: float
+    factor: tuple[float, float]
 
 
 def film_planes(radiograph: Radiograph, field: Field, *, pixel_mm: float) -> Planes:
     """`pixel_features` of a film reduced to pixels of `pixel_mm`."""
     rows, cols = (max(1, round(side * radiograph.grid.nominal_mm / pixel_mm)) for side in radiograph.grid.shape)
     pixels, body = ops.resize_area(radiograph.pixels, (rows, cols)), ops.resize_mask(field.body, (rows, cols))
-    return Planes(values=pixel_features(pixels, body, pixel_mm) if body.any() else {}, body=body, pixel_mm=pixel_mm)
+    values = pixel_features(pixels, body, pixel_mm) if body.any() else {}
+    factor = (radiograph.grid.shape[0] / rows, radiograph.grid.shape[1] / cols)
+    return Planes(values=values, body=body, pixel_mm=pixel_mm, factor=factor)
 
 
 def body_range(pixels: FloatImage, body: Mask) -> tuple[float, float]:
     """Median of the body's signal and its 2nd-to-98th percentile range (at least a tiny positive number)."""
-    low, median, high = np.percentile(pixels[body], [2, 50, 98])
-    return float(median), max(float(high - low), 1e-6)
+    low, median, high = percentiles(pixels, body, (2, 50, 98))
+    return median, max(high - low, 1e-6)
 
 
-def _in_body_ranges(pixels: FloatImage, body: Mask) -> FloatImage:
+def percentiles(pixels: FloatImage, body: Mask, shares: Sequence[float]) -> list[float]:
+    """Percentiles of the body's signal, by at most some `RANGE_SAMPLES` of its pixels."""
+    values = pixels[body]
+    return np.percentile(values[:: 1 + len(values) // RANGE_SAMPLES], shares).tolist()
+
+
+def in_body_ranges(pixels: FloatImage, body: Mask) -> FloatImage:
     """Signal above the body's median, in units of its range, no more than two of them."""
     median, span = body_range(pixels, body)
     return np.clip((pixels - median) / span, -2, 2).astype(np.float32)
@@ -98,7 +104,7 @@ def pixel_features(pixels: FloatImage, body: Mask, pixel_mm: float) -> dict[str,
     dict
         Feature name to float32 (rows, cols).
     """
-    signal = _in_body_ranges(pixels, body)
+    signal = in_body_ranges(pixels, body)
     blurred = {scale: ops.smooth(signal, scale / pixel_mm) for scale in SCALES_MM}
     planes = {"level": blurred[SCALES_MM[0]]}
     planes |= _spreads_and_differences(signal, blurred, pixel_mm)
@@ -148,10 +154,10 @@ def _shapes(blurred: dict[float, FloatImage], pixel_mm: float) -> dict[str, Floa
         planes[f"ridge{scale}"], planes[f"valley{scale}"] = ops.hessian_eigenvalues(blurred[scale], scale / pixel_mm)
     for scale in SCALES_MM[:3]:
         down, across = ops.gradient(blurred[scale])
-        planes[f"gradient{scale}"] = ops.smooth(np.hypot(down, across), 2 * scale / pixel_mm) * (scale / pixel_mm)
+        steepness = ops.steepness(blurred[scale])
+        planes[f"gradient{scale}"] = ops.smooth(steepness, 2 * scale / pixel_mm) * np.float32(scale / pixel_mm)
         planes[f"coherence{scale}"] = ops.coherence(down, across, 2 * scale / pixel_mm)
-    steepness = np.hypot(*ops.gradient(blurred[SCALES_MM[0]]))
-    planes["texture"] = ops.smooth(steepness, 6.4 / pixel_mm)
+    planes["texture"] = ops.smooth(ops.steepness(blurred[SCALES_MM[0]]), 6.4 / pixel_mm)
     return planes
 
 
@@ -159,28 +165,6 @@ def _rank(pixels: FloatImage, body: Mask) -> FloatImage:
     values = pixels[body]
     ordered = np.sort(values[:: max(1, len(values) // RANK_SAMPLES)])
     return (np.searchsorted(ordered, pixels.ravel()).reshape(pixels.shape) / len(ordered)).astype(np.float32)
-
-
-def fine_features(pixels: FloatImage, body: Mask, pixel_mm: float) -> dict[str, FloatImage]:
-    """Planes at the scales of small deposits, for the working grid; arguments as for `pixel_features`."""
-    signal = _in_body_ranges(pixels, body)
-    blurred = {scale: ops.smooth(signal, scale / pixel_mm) for scale in FINE_SCALES_MM}
-    base, even = blurred.values()
-    planes = {"level": base, "difference": base - even}
-    for scale, image in blurred.items():
-        planes[f"ridge{scale}"], planes[f"valley{scale}"] = ops.hessian_eigenvalues(image, scale / pixel_mm)
-    for size_mm in FINE_RESIDUE_MM:
-        size = round(size_mm / pixel_mm) | 1
-        lowest, highest = ops.minimum(base, size), ops.maximum(base, size)
-        planes[f"bright{size_mm:g}"] = base - ops.maximum(lowest, size)
-        planes[f"dark{size_mm:g}"] = ops.minimum(highest, size) - base
-        planes[f"range{size_mm:g}"] = highest - lowest
-        planes[f"local_rank{size_mm:g}"] = (base - lowest) / (highest - lowest + SPREAD_FLOOR)
-    down, across = ops.gradient(even)
-    for reach_mm in FINE_REACH_MM:
-        planes[f"coherence{reach_mm:g}"] = ops.coherence(down, across, reach_mm / pixel_mm)
-        planes[f"gradient{reach_mm:g}"] = ops.smooth(np.hypot(down, across), reach_mm / pixel_mm) / np.float32(pixel_mm)
-    return planes
 
 
 def table_probability(values: Mapping[str, FloatImage], body: Mask, tables: BoostedTables) -> FloatImage:
@@ -220,7 +204,7 @@ def context_features(chance: FloatImage, body: Mask, pixel_mm: float) -> dict[st
     planes["guess_distance"] = np.minimum(ops.distance(bone) * pixel_mm, FAR_MM)
     down, across = ops.gradient(planes["guess_mean1.6"])
     planes["guess_coherence"] = ops.coherence(down, across, 6.4 / pixel_mm)
-    planes["guess_steepness"] = ops.smooth(np.hypot(down, across), 3.2 / pixel_mm)
+    planes["guess_steepness"] = ops.smooth(ops.steepness(planes["guess_mean1.6"]), 3.2 / pixel_mm)
     return planes
 
 

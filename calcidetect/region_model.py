@@ -39,6 +39,12 @@ THUMBNAIL, EVEN_THUMBNAIL = 12, 8  # px
 PROFILE = 8  # shares of body along each side
 QUANTILES = 65  # that even grey levels out
 RANGE_QUANTILES = (0.02, 0.98)  # of the body, black to white of a thumbnail
+STRANGE = (0.6, 147.0)
+STRANGE_ALONE = 0.95
+"""From these on, in kernel widths from the nearest prototype and in features off the model's axes, a picture is no film
+that the model knows. Of 51 films set apart and 239 others none is so far; noise, gravel, grass, coins and a ramp are, a
+portrait and a cat are not."""
+
 BODY_BLACK = 0.1  # least level of the body where air is 0
 
 Vector = npt.NDArray[np.float32]
@@ -54,10 +60,13 @@ class Look:
         Probability of each look, 0 to 1, summing to 1: the regions but ``other``, ``forearm`` and ``leg``.
     field_mm
         Estimated longer side of the exposed field in mm, > 0. Sizes operators, is never printed.
+    strange
+        Whether it looks like none of the films that the model was fitted on.
     """
 
     chances: Mapping[str, float]
     field_mm: float
+    strange: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -119,7 +128,21 @@ def look_at(radiograph: Radiograph, field: Field, *, model: RegionModel | None =
     chances = np.exp(answers[:-1] - answers[:-1].max())
     chances /= chances.sum()
     size = float(np.clip(answers[-1], *model.size_range))
-    return Look(chances=dict(zip(model.looks, chances.tolist(), strict=True)), field_mm=float(np.exp(size)))
+    return Look(
+        chances=dict(zip(model.looks, chances.tolist(), strict=True)),
+        field_mm=float(np.exp(size)),
+        strange=_is_strange(model, films[0]),
+    )
+
+
+def _is_strange(model: RegionModel, film: Vector) -> bool:
+    """Whether the features (f,) of a film lie far from all prototypes, and from the axes that these spread along."""
+    centred = film - model.centre
+    projected = centred @ model.axes
+    nearest = float(np.sqrt(((model.prototypes - projected) ** 2).sum(axis=1).min())) / model.width
+    off_axes = float(np.linalg.norm(centred - projected @ model.axes.T))
+    (near, off), farthest = STRANGE, STRANGE_ALONE
+    return nearest > farthest or (nearest > near and off_axes > off)
 
 
 def evaluate(model: RegionModel, films: Vector) -> Vector:

@@ -12,9 +12,9 @@ IMAGE = np.arange(12, dtype=np.float32).reshape(3, 4)
 def test_values_are_taken_region_by_region():
     regions = label_regions(LABELS)
     assert regions.area.tolist() == [3, 2, 1]
-    assert regions.mean(IMAGE) == pytest.approx([(0 + 1 + 4) / 3, 5, 9])
-    assert regions.highest(IMAGE).tolist() == [4, 7, 9]
-    assert regions.lowest(IMAGE).tolist() == [0, 3, 9]
+    assert regions.mean(regions.inside(IMAGE)) == pytest.approx([(0 + 1 + 4) / 3, 5, 9])
+    assert regions.highest(regions.inside(IMAGE)).tolist() == [4, 7, 9]
+    assert regions.lowest(regions.inside(IMAGE)).tolist() == [0, 3, 9]
 
 
 def test_centres_are_means_of_rows_and_columns():

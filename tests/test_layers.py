@@ -21,7 +21,6 @@ LAYERS = (
     {"types", "config"},
     # 2: parts that steps share, then the steps, none of which imports another
     {
-        "blobs",
         "borders",
         "deposits",
         "dicom_spacing",
@@ -34,7 +33,8 @@ LAYERS = (
         "stored",
         "trees",
     },
-    {"dicom_reader", "picture_reader", "pixel_features"},
+    {"dicom_reader", "picture_reader", "pixel_features", "places", "blobs"},
+    {"candidate_surroundings"},
     {"readers", "exposure", "bone", "background", "detect", "candidate_features", "measure", "score", "regions"}
     | {"phantom", "simulate", "evaluate", "burden"},
     {"mimics"},  # what is at a place, after it was measured

@@ -26,7 +26,7 @@ def test_distance_is_zero_inside_and_euclidean_outside():
     mask = np.zeros((9, 9), bool)
     mask[0, 0] = True
     assert ops.distance(mask)[0, 0] == 0
-    assert ops.distance(mask)[3, 4] == pytest.approx(5)
+    assert ops.distance(mask)[3, 4] == pytest.approx(5, rel=0.02)
 
 
 def test_hessian_of_a_parabola():
@@ -66,18 +66,13 @@ def test_growth_stops_at_half_height_and_at_reach():
     image = np.zeros((41, 41), np.float32)
     image[15:26, 15:26] = 1.0
     image[20, 26:41] = 0.9  # a ridge that leads away
-    rows, cols = ops.grow_to_half_height(image, (20, 20), radius=6, reach=9)
+    level = ops.half_heights(image, np.array([20]), np.array([20]), 6.0)[0]
+    rows, cols = ops.grow(image, (20, 20), level=level, reach=9)
     grown = np.zeros(image.shape, bool)
     grown[rows, cols] = True
     assert grown[15:26, 15:26].all()
     assert not grown[:, 30:].any()
     assert not grown[:14].any()
-
-
-def test_growth_always_holds_its_seed():
-    image = np.zeros((9, 9), np.float32)
-    rows, cols = ops.grow_to_half_height(image, (0, 8), radius=2, reach=3)
-    assert (0, 8) in set(zip(rows.tolist(), cols.tolist(), strict=True))
 
 
 def test_compact_labels_keep_their_order():
@@ -121,3 +116,41 @@ def test_a_shifted_image_shows_what_lies_that_far_off():
     assert around[:, 4, 4].tolist() == [1, 0, 0, 0, 0, 0, 0, 0]  # the first direction is along the columns
     assert around[4, 4, 8] == 0  # beyond the edge its last value is seen
     assert around[0, 4, 8] == 0
+
+
+@pytest.mark.parametrize("shape", [(64, 80), (65, 83), (3, 7)])
+def test_enlarging_undoes_halving_but_for_detail(shape):
+    ramp = np.add.outer(np.arange(shape[0]), 2 * np.arange(shape[1])).astype(np.float32)
+    back = ops.enlarge(ops.halve(ramp), 2, shape)
+    assert back.shape == shape
+    assert np.abs(back - ramp)[1:-2, 1:-2].max(initial=0) < 0.01
+
+
+def test_a_blob_grows_to_its_edge_and_no_farther_than_allowed():
+    rows, cols = np.indices((80, 90))
+    image = np.where(np.hypot(rows - 40, cols - 45) <= 10, 100, 20).astype(np.float32)
+    level = ops.half_heights(image, np.array([40]), np.array([45]), 10.0)[0]
+    assert level == pytest.approx(60)
+    grown = ops.grow(image, (40, 45), level=level, reach=20)
+    assert len(grown[0]) == (image == 100).sum()
+    near = ops.grow(image, (40, 45), level=level, reach=5)
+    assert np.hypot(near[0] - 40, near[1] - 45).max() <= 5
+
+
+@pytest.mark.parametrize("seed", [(0, 0), (0, 29), (19, 13)])
+def test_growth_at_the_border_stays_on_the_film_and_holds_its_seed(seed):
+    image = np.zeros((20, 30), np.float32)
+    image[seed] = 1
+    rows, cols = ops.grow(image, seed, level=0.5, reach=4.5)
+    assert (rows.tolist(), cols.tolist()) == ([seed[0]], [seed[1]])
+    rows, cols = ops.grow(image, seed, level=-1.0, reach=4.5)
+    assert rows.min() >= 0 <= cols.min()
+    assert rows.max() < 20
+    assert cols.max() < 30
+    assert np.hypot(rows - seed[0], cols - seed[1]).max() <= 4.5
+
+
+def test_a_seed_darker_than_the_level_grows_over_what_is_no_darker():
+    image = np.zeros((20, 30), np.float32)
+    image[10, 10:16] = (0.3, 0.3, 0.2, 0.9, 0.2, 0.9)
+    assert ops.grow(image, (10, 11), level=0.5, reach=9)[1].tolist() == [10, 11]

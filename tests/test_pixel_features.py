@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from limbs import field, film, limb_pixels
 
-from calcidetect.pixel_features import context_features, film_planes, fine_features, pixel_features
+from calcidetect.pixel_features import context_features, film_planes, pixel_features
 
 PIXEL_MM = 0.8
 
@@ -52,15 +52,6 @@ def test_tissue_beyond_the_body_does_not_thin_the_guess_out():
     guess[:20], body[:20] = 1, True
     means = context_features(guess, body, PIXEL_MM)["guess_mean3.2"]
     assert means[:20] == pytest.approx(1, abs=0.01)
-
-
-def test_a_small_bright_spot_stands_out_of_the_fine_planes():
-    pixels = np.random.default_rng(0).normal(100, 1, (60, 60)).astype(np.float32)
-    pixels[28:32, 28:32] += 30
-    planes = fine_features(pixels, np.ones((60, 60), bool), 0.4)
-    for name in ("bright4", "local_rank9", "range4"):
-        assert planes[name][30, 30] > 2 * np.median(planes[name]), name
-    assert all(plane.shape == (60, 60) for plane in planes.values())
 
 
 def test_planes_of_a_constant_film_are_finite():

@@ -20,7 +20,7 @@ KINDS = {"chest": {"chest"}, "shoulder": {"shoulder"}, "wrists": {"wrist", "hand
 
 
 def look(field_mm=250.0, **chances):
-    return Look(chances=chances, field_mm=field_mm)
+    return Look(chances=chances, field_mm=field_mm, strange=False)
 
 
 def phantom_film(kind, *, seed=1, spacing_mm=None, body_part=""):
@@ -186,3 +186,17 @@ def test_word_shares_of_patches_that_are_words_are_counted():
 
 def test_the_model_is_small():
     assert len(resources.files("calcidetect").joinpath("data", "regions.npz").read_bytes()) < 150_000
+
+
+def test_noise_looks_like_no_film_and_phantoms_do():
+    noise = film(np.random.default_rng(0).normal(100, 20, (240, 200)))
+    assert look_at(noise, limb_field(noise.pixels.shape)).strange
+    for kind in KINDS:
+        working, field = pipeline.first_field(phantom_film(kind), Config(), field_width_mm=300.0)
+        assert not look_at(working, field).strange, kind
+
+
+def test_a_picture_unlike_all_films_is_flagged_whoever_names_its_region():
+    noise = film(np.random.default_rng(0).normal(100, 20, (240, 200)))
+    assert "unlike_films" in pipeline.find_region(noise, Config())[3]
+    assert pipeline.find_region(noise, Config(), given=regions.get("hand"))[3] == ("unlike_films",)

@@ -6,6 +6,7 @@ from limbs import BODY_COLS, BONE_COLS, CORTEX, MARROW, PIXEL_MM, SHAPE, SOFT, f
 
 from calcidetect import ops
 from calcidetect.background import estimate_background
+from calcidetect.blobs import film_blobs
 from calcidetect.bone import bone_step, segment_bone
 from calcidetect.candidate_features import candidate_features
 from calcidetect.config import Config
@@ -41,12 +42,21 @@ def segmented(radiograph):
 
 def candidates_of(pixels, bone):
     radiograph, anatomy = film(pixels), true_anatomy(bone)
-    tissue = estimate_background(radiograph, anatomy, CONFIG.background)
-    labels = find_candidates(radiograph, anatomy, tissue, CONFIG.detect)
-    features = candidate_features(
-        labels, radiograph=radiograph, field=field(), planes=planes_of(radiograph), anatomy=anatomy, background=tissue
-    )
+    labels = find_candidates(radiograph, anatomy, film_blobs(radiograph, anatomy, CONFIG.detect), CONFIG.detect)
+    features = features_of(labels, radiograph, anatomy)
     return labels, features, measure(radiograph, labels, features=features, kinds=["calcification"] * int(labels.max()))
+
+
+def features_of(labels, radiograph, anatomy):
+    return candidate_features(
+        labels,
+        radiograph=radiograph,
+        field=field(),
+        planes=planes_of(radiograph),
+        anatomy=anatomy,
+        background=estimate_background(radiograph, anatomy, CONFIG.background),
+        blobs=film_blobs(radiograph, anatomy, CONFIG.detect),
+    )
 
 
 def best_at(candidates, row, col):
@@ -152,9 +162,5 @@ def test_a_transposed_film_gives_transposed_candidates():
 def test_a_film_of_nothing_but_soft_tissue_measures_no_candidates_without_trouble():
     empty = np.zeros(SHAPE, np.int32)
     radiograph, anatomy = film(limb_pixels()[0]), true_anatomy(limb_pixels()[1])
-    tissue = estimate_background(radiograph, anatomy, CONFIG.background)
-    measured = candidate_features(
-        empty, radiograph=radiograph, field=field(), planes=planes_of(radiograph), anatomy=anatomy, background=tissue
-    )
-    assert measured == {}
+    assert features_of(empty, radiograph, anatomy) == {}
     assert measure(radiograph, empty, features={}, kinds=[]) == ()

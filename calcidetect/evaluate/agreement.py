@@ -67,15 +67,15 @@ def boundary_distances(found: Mask, truth: npt.NDArray[np.uint8], *, pixel_mm: f
     """
     if not all((truth == value).any() for value in (NOT_BONE, BONE)):
         return None
-    to_bone, to_other = ops.distance(truth == BONE), ops.distance(truth == NOT_BONE)
+    to_bone, to_other = ops.distance(truth == BONE, exact=True), ops.distance(truth == NOT_BONE, exact=True)
     reach = EDGE_REACH_MM / pixel_mm
     outline, edge = _outline(found), _outline(to_bone <= to_other)
     counted_edge = edge & (np.maximum(to_bone, to_other) <= reach)
-    unknown = (truth == UNKNOWN) & (ops.distance(counted_edge) > reach)
-    counted_outline = outline & (ops.distance(unknown) > reach)
+    unknown = (truth == UNKNOWN) & (ops.distance(counted_edge, exact=True) > reach)
+    counted_outline = outline & (ops.distance(unknown, exact=True) > reach)
     if not counted_outline.any() or not counted_edge.any():
         return None
-    there, back = ops.distance(edge)[counted_outline], ops.distance(outline)[counted_edge]
+    there, back = ops.distance(edge, exact=True)[counted_outline], ops.distance(outline, exact=True)[counted_edge]
     return BoundaryDistances(
         mean_mm=pixel_mm * float(np.concatenate([there, back]).mean()),
         hausdorff95_mm=pixel_mm * float(max(np.quantile(there, 0.95), np.quantile(back, 0.95))),

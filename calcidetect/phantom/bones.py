@@ -129,7 +129,7 @@ def inflate(mask: Mask, spacing_mm: float, *, unknowns: int = POISSON_UNKNOWNS) 
     step = max(int(np.sqrt(mask.sum() / unknowns)), 1)
     rows, cols = mask.shape
     padded = np.pad(mask, ((step, step + -rows % step), (step, step + -cols % step)))
-    edge = ops.distance(~padded)
+    edge = ops.distance(~padded, exact=True)
     coarse_shape = (padded.shape[0] // step, padded.shape[1] // step)
     height = _solve_poisson(ops.resize_mask(padded, coarse_shape)) * np.float32((step * spacing_mm) ** 2)
     coarse_edge = ops.resize_area(edge, coarse_shape)
@@ -209,7 +209,7 @@ def flat_bone(
         for k, (n, start) in enumerate(zip(mask.shape, (row, col), strict=True))
     )
     cortex = cortex_at(rows_mm[:, None].astype(np.float32)) if cortex_at else tissue.cortex_mm
-    cavity = ops.distance(~mask) * np.float32(canvas.spacing_mm) > cortex
+    cavity = ops.distance(~mask, exact=True) * np.float32(canvas.spacing_mm) > cortex
     shell = np.float32(min(tissue.end_cortex_mm, max_depth_mm / 2))
     half = np.minimum(depth * inflate(mask, canvas.spacing_mm, unknowns=unknowns), max_depth_mm)
     hollow = np.minimum(

@@ -72,7 +72,7 @@ def _lung_detail(canvas: Canvas, build: Build, air: FloatImage, *, rng: np.rando
 def _thickness(canvas: Canvas, outline: npt.ArrayLike, depth: float, *, shrink_mm: float = 0.0) -> FloatImage:
     row, col, mask = outline_mask(canvas, outline)
     if shrink_mm:
-        mask = ops.distance(~mask) * canvas.spacing_mm > shrink_mm
+        mask = ops.distance(~mask, exact=True) * canvas.spacing_mm > shrink_mm
     thickness = 2 * np.float32(depth) * inflate(mask, canvas.spacing_mm, unknowns=6000)
     return add_up([Patch(row=row, col=col, layers={"muscle": thickness})], canvas)["muscle"]
 

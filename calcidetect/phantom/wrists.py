@@ -222,11 +222,10 @@ def soft_tissue(canvas: Canvas, poses: tuple[HandPose, ...], *, rng: np.random.G
     for pose in poses:
         skin = _skin_mask(canvas, pose, rng=rng)
         outer = _rounded(skin, canvas.spacing_mm, thickness)
-        inner = _rounded(
-            ops.distance(~skin) * np.float32(canvas.spacing_mm) > fat_mm, canvas.spacing_mm, thickness - fat_mm
-        )
+        depth_mm = ops.distance(~skin, exact=True) * np.float32(canvas.spacing_mm)
+        inner = _rounded(depth_mm > fat_mm, canvas.spacing_mm, thickness - fat_mm)
         muscle = 0.85 * np.minimum(inner, outer)
-        skin_line = np.where(skin & (ops.distance(~skin) * canvas.spacing_mm < 1.2), 0.5 * (outer - muscle), 0)
+        skin_line = np.where(skin & (depth_mm < 1.2), 0.5 * (outer - muscle), 0)
         layers = {
             "muscle": (muscle + skin_line).astype(np.float32),
             "fat": (outer - muscle - skin_line).astype(np.float32),
