@@ -14,11 +14,11 @@ from calcidetect.arrays import LabelImage
 from calcidetect.candidate_features import Column
 from calcidetect.label_regions import label_regions
 from calcidetect.score import OPERATING_POINT
-from calcidetect.types import MARK, TRACHEAL
+from calcidetect.types import TRACHEAL
 
 GAP_MM = 2.0
-"""Candidates whose edges are nearer than this are granules of one deposit; it is also the margin by which a mark may miss
-a deposit (`evaluate.MARGIN_MM`). On 94 films with 307 deposits put in, 458 marks become 243 and deposits found 213
+"""Candidates whose edges are nearer than this are granules of one deposit; it is also the margin by which a mark may
+miss a deposit (`evaluate.MARGIN_MM`). On 94 films with 307 deposits put in, 458 marks become 243 and deposits found 213
 become 211: one lay 2 mm from another, one beside a false mark. At 3 mm 207 are left, at 4 mm 204."""
 
 Numbers = npt.NDArray[np.intp]

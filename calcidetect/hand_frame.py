@@ -35,6 +35,18 @@ THUMB_SHORT = 0.7
 UNNUMBERED = 6
 """Label of a digit whose number is not known."""
 
+DIGIT_NAMES = ("", "first digit", "second digit", "third digit", "fourth digit", "fifth digit", "digit")
+
+THUMB_JOINT_ALONG, THUMB_JOINT_ASIDE = (1.15, 1.8), 0.3
+"""The thumb's metacarpophalangeal joint lies so far behind the tip and no farther aside, in radii of the palm. Its
+sesamoids lie at 1.31 to 1.60 and up to 0.24 aside on ten hands."""
+
+WRIST_FROM, FOREARM_FROM = -0.5, -1.6
+"""From the middle of the palm towards the tips, in its radii: the wrist lies between these; by eye on 12 hands."""
+
+SIDE_FROM = 0.2
+"""Radial and ulnar side begin so far from the axis, in radii of the palm."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HandFrame:
@@ -69,6 +81,10 @@ def find_hand(limb: Mask, air: Mask) -> HandFrame | None:
     limb, air
         bool (rows, cols): one limb, and where the beam met no body. Where the field ends, the limb goes on.
     """
+    labels, boxes, _ = ops.components(limb)
+    if not len(boxes):
+        return None
+    limb = labels == 1 + int(boxes[:, 4].argmax())
     inset = np.where(limb, ops.distance(air), 0)
     row, col = np.unravel_index(int(inset.argmax()), inset.shape)
     centre, radius = np.array([row, col], float), float(inset.max())
@@ -89,7 +105,7 @@ def _digits(parts: Mask, centre: Points, radius: float) -> tuple[LabelImage, Poi
     labels = ops.compact(np.where(np.concatenate([[False], large])[labels], labels, 0))
     tips = []
     for number, box in enumerate(ops.label_boxes(labels), start=1):
-        inside = np.argwhere(labels[box] == number) + [box[0].start, box[1].start]
+        inside = np.argwhere(labels[box] == number) + np.array([box[0].start, box[1].start])
         tips.append(inside[np.hypot(*(inside - centre).T).argmax()])
     return labels, np.array(tips, float).reshape(-1, 2)
 
@@ -114,7 +130,7 @@ def _numbered(
     number = np.full(len(tips) + 1, UNNUMBERED, np.int32)
     number[0] = 0
     radial, thumb = np.zeros(2), None
-    if heights[0] < THUMB_SHORT * heights[1] and heights[0] < heights[-1]:
+    if len(order) >= DIGITS - 1 and heights[0] < THUMB_SHORT * heights[1]:
         first = order[0]
         across = np.array([-distal[1], distal[0]])
         radial = across * np.sign((tips[first] - centre) @ across)
@@ -131,3 +147,40 @@ def _back(digit: Mask, tip: Points) -> Points:
     """Unit vector from a digit's tip towards its middle."""
     way = np.argwhere(digit).mean(axis=0) - tip
     return np.asarray(way / max(float(np.hypot(*way)), 1e-6))
+
+
+def hand_areas(points: Points, hand: HandFrame) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.str_]]:
+    """Name the area of each point, and the side of the wrist or forearm that it lies on where a thumb tells.
+
+    Parameters
+    ----------
+    points
+        ``(row, col)`` on the grid of `hand`, shape (n, 2).
+
+    Returns
+    -------
+    areas : str (n,)
+        A digit, ``base of the thumb``, ``metacarpus``, ``wrist`` or ``forearm``.
+    parts : str (n,)
+        ``radial side``, ``ulnar side`` or nothing.
+    """
+    at = tuple(np.clip(points.round().astype(int), 0, np.array(hand.digits.shape) - 1).T)
+    from_palm = (points - hand.centre) / hand.radius
+    up, aside = from_palm @ hand.distal, from_palm @ hand.radial
+    digit = hand.digits[at]
+    tests = [digit > 0, _at_thumb_base(points, hand), up > WRIST_FROM, up > FOREARM_FROM]
+    areas = np.select(tests, [np.array(DIGIT_NAMES)[digit], "base of the thumb", "metacarpus", "wrist"], "forearm")
+    sided = np.isin(areas, ("wrist", "forearm"))
+    parts = np.select([sided & (aside > SIDE_FROM), sided & (aside < -SIDE_FROM)], ["radial side", "ulnar side"], "")
+    return areas, parts
+
+
+def _at_thumb_base(points: Points, hand: HandFrame) -> npt.NDArray[np.bool_]:
+    """Whether points lie where the thumb's metacarpophalangeal joint is."""
+    if hand.thumb is None:
+        return np.zeros(len(points), bool)
+    tip, back = hand.thumb
+    from_tip = (points - tip) / hand.radius
+    along, aside = from_tip @ back, from_tip @ np.array([-back[1], back[0]])
+    nearest, farthest = THUMB_JOINT_ALONG
+    return (along > nearest) & (along < farthest) & (np.abs(aside) < THUMB_JOINT_ASIDE)

@@ -11,14 +11,29 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from calcidetect import background, bone, detect, exposure, measure, mimics, ops, readers, region_model, regions, score
+from calcidetect import (
+    background,
+    bone,
+    clusters,
+    detect,
+    exposure,
+    measure,
+    mimics,
+    ops,
+    readers,
+    region_model,
+    regions,
+    score,
+    zones,
+)
 from calcidetect.arrays import LabelImage
 from calcidetect.candidate_features import Column, candidate_features
 from calcidetect.config import Config
 from calcidetect.errors import FieldError
+from calcidetect.label_regions import centres
 from calcidetect.pixel_features import film_planes
 from calcidetect.regions import Region
-from calcidetect.types import MARK, Candidate, Field, Grid, Radiograph, Report, Scan
+from calcidetect.types import MARK, TRACHEAL, Candidate, Field, Grid, Radiograph, Report, Scan
 
 MAX_ENLARGEMENT = 3.0
 """Coarser films are enlarged to the working grid by no more than this: below 1.2 mm pixels there is nothing to find."""
@@ -72,10 +87,12 @@ def scan(
     features = candidate_features(
         labels, radiograph=working, field=field, planes=planes, anatomy=anatomy, background=tissue
     )
-    kinds = mimics.label_kinds(labels, features, working, field, anatomy, region=place.name)
+    features |= {"score": score.scores(features)}
+    where = zones.find_zones(centres(labels), working, field, anatomy, region=place.name)
+    kinds = mimics.label_kinds(labels, features, working, field, anatomy, region=place, areas=where.areas)
     least = score.OPERATING_POINT if min_score is None else min_score
-    candidates, labels = _kept(working, labels, features | {"score": score.scores(features)}, kinds, least=least)
-    no_bone = ("no_bone",) * (not anatomy.bone.any())
+    candidates, labels = _kept(working, labels, features, kinds, where.words, least=least)
+    words = ("no_bone",) * (not anatomy.bone.any()) + ("two_limbs",) * (where.limbs == 2)
     report = Report(
         source=radiograph.source,
         grid=radiograph.grid,
@@ -86,7 +103,7 @@ def scan(
         burden_mm2=_burden(candidates, radiograph.grid),
         bone_step=anatomy.bone_step,
         bone_confidence=anatomy.confidence,
-        flags=tuple(dict.fromkeys(radiograph.flags + trouble + field.flags + no_bone)),
+        flags=tuple(dict.fromkeys(radiograph.flags + trouble + field.flags + words)),
         settings=config.flat(),
         settings_hash=config.hash,
         volatile=_provenance() | {"seconds": round(time.perf_counter() - started, 3)},
@@ -193,18 +210,32 @@ def _kept(
     labels: LabelImage,
     features: dict[str, Column],
     kinds: npt.NDArray[np.str_],
+    where: npt.NDArray[np.str_],
     *,
     least: float,
 ) -> tuple[tuple[Candidate, ...], LabelImage]:
-    """What scores `least` or more, and every known mimic, numbered 1, 2, … by falling score; and their label image."""
+    """Clusters and single candidates that score `least` or more, and the trachea, numbered by falling score."""
+    if not len(kinds):
+        return (), labels
+    leaders = clusters.leaders(labels, features["score"], kinds, pixel_mm=working.grid.nominal_mm)
+    whole = clusters.merged_measures(labels, features, leaders)
     order = np.argsort(-features["score"], kind="stable")
-    order = order[(features["score"][order] >= least) | (kinds[order] != MARK)]
-    number = np.zeros(int(labels.max()) + 1, np.int32)
+    order = order[leaders[order] == order]
+    order = order[(features["score"][order] >= least) | (kinds[order] == TRACHEAL)]
+    number = np.zeros(len(kinds) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
-    labels = number[labels]
+    labels = number[clusters.merged(labels, leaders)]
     chosen = {name: column[order] for name, column in features.items()}
-    reasons = score.reasons(chosen)
-    return measure.measure(working, labels, features=chosen, kinds=kinds[order].tolist(), reasons=reasons), labels
+    candidates = measure.measure(
+        working,
+        labels,
+        features=chosen,
+        kinds=kinds[order].tolist(),
+        zones=np.where(kinds == TRACHEAL, "trachea", where)[order].tolist(),
+        whole={name: column[order] for name, column in whole.items()},
+        reasons=score.reasons(chosen),
+    )
+    return candidates, labels
 
 
 def _burden(candidates: tuple[Candidate, ...], grid: Grid) -> float | None:

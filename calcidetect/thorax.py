@@ -20,8 +20,11 @@ LUNG_CHANCE = 0.5
 MIN_LUNG_SHARE = 0.03
 """Each lung fills at least this share of the body seen: 7 to 24 % on 15 chest films."""
 
-OPENINGS_MM = (2.0, 4.0, 8.0)
-"""Fat planes, the trachea and gas under the diaphragm join lungs by bridges narrower than twice this."""
+OPENINGS_MM = (5.0, 2.0, 10.0)
+"""Fat planes, the trachea and gas under the diaphragm join lungs by bridges narrower than twice this; tried in turn."""
+
+MIN_PART_SHARE = 0.25
+"""A dense middle may cut a lung in two: parts that have this share of the smaller lung's area belong to it."""
 
 MIN_APART = 0.2
 """The middles of two lungs lie at least this share of the body's width apart; a lateral film shows one lung."""
@@ -54,7 +57,7 @@ class Thorax:
         Column midway between the lungs.
     inner
         Columns of the middles of both lungs.
-    top, height, left, width
+    top, height, width
         Of the hull.
     """
 
@@ -64,7 +67,6 @@ class Thorax:
     inner: tuple[float, float]
     top: int
     height: int
-    left: int
     width: int
 
 
@@ -93,10 +95,13 @@ def _two_lungs(likely: Mask, body: Mask, *, radius: float) -> tuple[Mask, Mask] 
     largest = np.argsort(-boxes[:, 4], kind="stable")[:2]
     if len(largest) < 2 or boxes[largest, 4].min() < MIN_LUNG_SHARE * body.sum():
         return None
-    first, second = sorted(largest, key=lambda k: float(centres[k, 1]))
-    if centres[second, 1] - centres[first, 1] < MIN_APART * np.ptp(np.flatnonzero(body.any(axis=0))):
+    first, second = np.sort(centres[largest, 1])
+    if second - first < MIN_APART * np.ptp(np.flatnonzero(body.any(axis=0))):
         return None
-    return labels == first + 1, labels == second + 1
+    lung = boxes[:, 4] >= MIN_PART_SHARE * boxes[largest, 4].min()
+    on_left = np.abs(centres[:, 1] - first) < np.abs(centres[:, 1] - second)
+    left, right = (np.concatenate([[False], lung & side])[labels] for side in (on_left, ~on_left))
+    return left, right
 
 
 def _around(lungs: tuple[Mask, Mask]) -> Thorax:
@@ -112,7 +117,6 @@ def _around(lungs: tuple[Mask, Mask]) -> Thorax:
         inner=(inner[0], inner[1]),
         top=int(rows[0]),
         height=int(np.ptp(rows)) + 1,
-        left=int(cols[0]),
         width=width,
     )
 
@@ -147,14 +151,16 @@ def chest_areas(points: Points, thorax: Thorax) -> npt.NDArray[np.str_]:
     aside = np.abs(cols - thorax.middle) / thorax.width
     off_cage = ops.distance(thorax.cage)[at] / thorax.width
     between = (cols > thorax.inner[0]) & (cols < thorax.inner[1])
-    beside = np.abs(cols - (thorax.left + thorax.width / 2)) / thorax.width > 0.5 + WALL_SHARE
+    lowest = thorax.cage.shape[0] - 1 - thorax.cage[::-1].argmax(axis=0)
+    reached = np.asarray(thorax.cage.any(axis=0))
+    below = reached[at[1]] & (rows > lowest[at[1]])
     inside = thorax.cage[at]
     tests = [
         (thorax.lungs[at], "lung"),
         (inside & between & (down < 0.5), "mediastinum"),
         (inside & between, "heart"),
         (inside, "rib cage"),
-        ((down > 0.5) & ~beside, "upper abdomen"),
+        (below, "upper abdomen"),
         ((aside < NECK_SHARE) & (down < SHOULDER_SHARE), "neck"),
         (down < SHOULDER_SHARE, "shoulder"),
         (off_cage > ARM_SHARE, "upper arm"),

@@ -1,21 +1,22 @@
 """Where on the patient a place is, in words: geometry of bone, body and lungs, by body region.
 
-An area (``axilla``, ``second digit``) comes first, then its side. On a frontal film of the trunk image left is the
-patient's right; a single limb has the side that its header states. Where neither tells, the words say image left or
-right, and claim nothing of the patient.
+A zone is an area (``axilla``, ``second digit``), which part of it, and the patient's side. On a frontal film of the
+trunk image left is the patient's right; a limb has the side that the header states. Where neither tells, the words say
+image left or right, or nothing, and claim nothing of the patient.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import Mask
-from calcidetect.hand_frame import UNNUMBERED, HandFrame, find_hand
-from calcidetect.thorax import chest_areas, find_thorax
+from calcidetect.arrays import FloatImage, Mask
+from calcidetect.hand_frame import find_hand, hand_areas
+from calcidetect.thorax import LUNG_CHANCE, chest_areas, find_thorax
 from calcidetect.types import Anatomy, Field, Radiograph
 
 Points = npt.NDArray[np.float64]
@@ -24,34 +25,34 @@ Words = npt.NDArray[np.str_]
 MIN_LIMB_SHARE = 0.2
 """A second limb has at least this share of the body seen; smaller parts are letters, frames and fingertips."""
 
-TWO_LIMBS_REGIONS = ("hand", "wrist", "elbow", "knee", "foot", "other")
+PAIRED = ("hand", "wrist", "elbow", "knee", "foot", "other")
 """Regions of which both sides, or two views of one, may stand apart on a film."""
 
 SIDES = {"R": "right", "L": "left"}
-IMAGE_SIDES = ("image left", "image right")
-LATERAL_VIEWS = ("LL", "RL", "LATERAL", "LAT", "LLO", "RLO")
-"""DICOM View Position of films that are not frontal."""
+LATERAL_VIEWS = ("LL", "RL", "LAT", "LLO", "RLO")
+FRONTAL_VIEWS = ("AP", "PA")
+"""How words of DICOM View Position begin."""
 
-DIGIT_NAMES = ("", "first digit", "second digit", "third digit", "fourth digit", "fifth digit", "digit")
-THUMB_MCP_ALONG, THUMB_MCP_ASIDE = (1.15, 1.8), 0.3
-"""The thumb's metacarpophalangeal joint lies so far behind the tip, and no farther aside; in radii of the palm. Its
-sesamoids lie at 1.31 to 1.60 and up to 0.24 aside on ten hands."""
+KNEE_MM = 60.0
+"""A knee reaches this far above and below the widest row of its bones."""
 
-WRIST_FROM, FOREARM_FROM = -0.5, -1.6
-"""From the middle of the palm towards the tips, in its radii: carpus and radial joint lie between these."""
+SHOULDER_MM = 130.0
+"""A shoulder reaches this far below the upper skin; below it follow arm, axilla and chest."""
 
-SIDE_FROM = 0.2
-"""The wrist has a middle third: so far from the axis, in radii of the palm, its radial and ulnar sides begin."""
+ARM_MM, AXILLA_MM = 100.0, 160.0
+"""The arm, and then the axilla, reach this far from the lateral skin; seven films and two phantoms, by eye."""
 
-JOINT_MM = 60.0
-"""A knee reaches this far above and below its widest row of bone."""
+NECK_MM = 70.0
+"""Medial to a shoulder the neck reaches this far below the upper skin, then comes the chest."""
 
-SHOULDER_MM, UPPER_ARM_MM, AXILLA_MM = 130.0, 100.0, 160.0
-"""On a shoulder film: the joint lies within the first of the upper skin; below it follow, from the lateral skin, the arm
-and the axilla, then the chest. Seven films and two phantoms, by eye."""
+LEAST_AIR = 0.01
+"""A shoulder's lateral side is known where air fills at least this share of the field …"""
 
-TRUNK_SHARE = 0.03
-"""Least share of the field that is air beside a shoulder, for its lateral side to be known."""
+AIR_APART = 0.1
+"""… and its middle lies this share of the field's width from that of the body."""
+
+PELVIS_MM, PELVIC_SHARE = 280.0, 0.17
+"""A film this wide, of no stated side, shows both hips; the true pelvis is this share of its width to either side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,9 +62,9 @@ class Zones:
     Attributes
     ----------
     areas
-        str (n,): the area alone, e.g. ``wrist``; empty when unknown.
+        str (n,): the area alone, such as ``wrist``; empty when unknown.
     words
-        str (n,): with its side, e.g. ``radial side of the right wrist``.
+        str (n,): with part and side, such as ``radial side of the right wrist``.
     limbs
         How many limbs, or views of one, stand apart on the film: 1 or 2.
     """
@@ -71,6 +72,32 @@ class Zones:
     areas: Words
     words: Words
     limbs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _View:
+    """One limb, or the whole trunk, of a film. `side` is the patient's: ``R``, ``L`` or empty; `frontal` when known."""
+
+    mask: Mask
+    side: str
+    frontal: bool
+    radiograph: Radiograph
+    field: Field
+    anatomy: Anatomy
+    region: str
+
+    @property
+    def pixel_mm(self) -> float:
+        return self.radiograph.grid.nominal_mm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Named:
+    """Area, part of it (``radial side``) and the patient's side (``right``) of each place, str (n,)."""
+
+    areas: Words
+    parts: Words
+    sides: Words
 
 
 def find_zones(points: Points, radiograph: Radiograph, field: Field, anatomy: Anatomy, *, region: str) -> Zones:
@@ -84,27 +111,188 @@ def find_zones(points: Points, radiograph: Radiograph, field: Field, anatomy: An
         The film on the working grid.
     region
         A name of `regions.NAMES`.
-
-    Returns
-    -------
-    Zones
     """
-    limbs = find_limbs(anatomy.body) if region in TWO_LIMBS_REGIONS else (anatomy.body,)
-    namer = {"chest": _chest, "shoulder": _shoulder, "hand": _hand, "wrist": _hand, "knee": _knee, "hip": _hip}
-    name = namer.get(region, _plain)
-    areas, words = (np.zeros(len(points), "<U48") for _ in range(2))
-    owner = _nearest(points, limbs)
-    for number, limb in enumerate(limbs):
+    limbs = find_limbs(anatomy.body) if region in PAIRED else (anatomy.body,)
+    areas, words = np.zeros(len(points), "<U64"), np.zeros(len(points), "<U64")
+    owner = _owner(points, limbs)
+    for number, mask in enumerate(limbs):
+        view = _View(
+            mask=mask,
+            side=_limb_side(radiograph, region, number, len(limbs)),
+            frontal=radiograph.source.view.upper().startswith(FRONTAL_VIEWS) or len(limbs) == 2,
+            radiograph=radiograph,
+            field=field,
+            anatomy=anatomy,
+            region=region,
+        )
         mine = owner == number
-        side = _limb_side(radiograph, limbs, number)
-        areas[mine], words[mine] = name(points[mine], limb, side, radiograph, field, anatomy, region)
+        named = _NAMERS.get(region, _plain)(points[mine], view)
+        areas[mine], words[mine] = named.areas, _in_words(named, number if len(limbs) == 2 else None)
     return Zones(areas=areas, words=words, limbs=len(limbs))
 
 
 def find_limbs(body: Mask) -> tuple[Mask, ...]:
-    """The one or two large separate parts of a body, image left first; the whole body where it does not fall apart."""
+    """The two large separate parts of a body, image left first; the whole body where it does not fall in two."""
     labels, boxes, centres = ops.components(body)
     large = np.flatnonzero(boxes[:, 4] >= MIN_LIMB_SHARE * max(int(body.sum()), 1))
     if len(large) != 2:
         return (body,)
     return tuple(labels == k + 1 for k in sorted(large, key=lambda k: float(centres[k, 1])))
+
+
+def _owner(points: Points, limbs: tuple[Mask, ...]) -> npt.NDArray[np.intp]:
+    """Number of the limb nearest to each point."""
+    at = _pixels(points, limbs[0].shape)
+    return np.argmin([ops.distance(limb)[at] for limb in limbs], axis=0)
+
+
+def _pixels(points: Points, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    rows, cols = np.clip(points.round().astype(int), 0, np.array(shape) - 1).T
+    return rows, cols
+
+
+def _limb_side(radiograph: Radiograph, region: str, number: int, limbs: int) -> str:
+    """The header's side of a single limb; of two legs image left is the right one; hands are laid either way."""
+    stated = radiograph.source.laterality
+    if limbs == 1:
+        return stated if stated in SIDES else ""
+    legs = region in ("knee", "foot")
+    return "RL"[number] if legs and stated not in SIDES else ""  # a stated side: two views of one
+
+
+def _in_words(named: _Named, number: int | None) -> Words:
+    """``radial side of the right wrist``; of two limbs whose side is not known, the one on image left or right."""
+    image_side = "" if number is None else ("image-left", "image-right")[number]
+    phrases = []
+    for area, part, side in zip(named.areas, named.parts, named.sides, strict=True):
+        place = " ".join(word for word in (side or image_side, area) if word)
+        phrases.append(f"{part} of the {place}" if part and place else str(part or place))
+    return np.array(phrases, "<U64")
+
+
+def _named(areas: npt.ArrayLike, *, parts: npt.ArrayLike = "", sides: npt.ArrayLike = "") -> _Named:
+    areas = np.asarray(areas, "<U64")
+    both = (np.broadcast_to(np.asarray(words, "<U32"), areas.shape) for words in (parts, sides))
+    return _Named(areas=areas, parts=next(both), sides=next(both))
+
+
+def _plain(points: Points, view: _View) -> _Named:
+    """The region's own name; on films of no known region thirds of the picture."""
+    side = SIDES.get(view.side, "")
+    if view.region in ("elbow", "foot", "knee", "hand", "wrist", "shoulder"):
+        return _named(np.full(len(points), view.region), sides=side)
+    down, across = _shares(points, view.field.mask)
+    third = np.array(["upper third", "middle third", "lower third"])[np.clip((3 * down).astype(int), 0, 2)]
+    half = np.where(across < 0.5, "image left", "image right")
+    parts = [", ".join((up, way)) for up, way in zip(third, half, strict=True)]
+    return _named(np.full(len(points), ""), parts=np.array(parts, "<U32"), sides="")
+
+
+def _shares(points: Points, mask: Mask) -> tuple[Points, Points]:
+    """How far down and across the box around `mask` each point lies, 0 to 1."""
+    low, size = _box(mask)
+    down, across = np.clip((points - low) / size, 0, 1).T
+    return down, across
+
+
+def _box(mask: Mask) -> tuple[Points, Points]:
+    """First row and column of a mask, and its height and width."""
+    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    if not len(spans[0]):
+        return np.zeros(2), np.array(mask.shape, float)
+    return np.array([s[0] for s in spans], float), np.array([np.ptp(s) + 1 for s in spans], float)
+
+
+def _chest(points: Points, view: _View) -> _Named:
+    lateral = view.radiograph.source.view.upper().startswith(LATERAL_VIEWS)
+    thorax = None if lateral else find_thorax(view.anatomy, pixel_mm=view.pixel_mm)
+    if thorax is None:
+        return _plain(points, view)
+    areas = chest_areas(points, thorax)
+    sides = np.where(points[:, 1] < thorax.middle, "right", "left")  # as it stands before the reader
+    return _named(areas, sides=np.where(np.isin(areas, ("neck", "mediastinum", "heart", "upper abdomen")), "", sides))
+
+
+def _shoulder(points: Points, view: _View) -> _Named:
+    """By the distance from the upper and the lateral skin; the lateral side is the one with air."""
+    outside = _lateral_side(view)
+    side = SIDES.get(view.side, "") or {"left": "right", "right": "left", "": ""}[outside]
+    if not outside:
+        return _plain(points, view)
+    (top, left), (_, width) = _box(view.mask)
+    down = (points[:, 0] - top) * view.pixel_mm
+    inward = ((points[:, 1] - left) if outside == "left" else (left + width - points[:, 1])) * view.pixel_mm
+    medial = inward > AXILLA_MM
+    lung = view.anatomy.lung_probability[_pixels(points, view.mask.shape)] > LUNG_CHANCE
+    tests = [medial & lung, medial & (down < NECK_MM), medial, down < SHOULDER_MM, inward < ARM_MM]
+    return _named(np.select(tests, ["lung", "neck", "chest", "shoulder", "upper arm"], "axilla"), sides=side)
+
+
+def _lateral_side(view: _View) -> str:
+    """The side of the picture where a shoulder's skin is: ``left``, ``right``, or empty where air does not tell."""
+    air, mask = view.field.air & view.field.mask, view.mask
+    if air.sum() < LEAST_AIR * view.field.mask.sum() or not mask.any():
+        return ""
+    apart = np.nonzero(air)[1].mean() - np.nonzero(mask)[1].mean()
+    if abs(apart) < AIR_APART * _box(view.field.mask)[1][1]:
+        return ""
+    return "left" if apart < 0 else "right"
+
+
+def _hand(points: Points, view: _View) -> _Named:
+    hand = find_hand(view.mask, view.field.air)
+    if hand is None:
+        return _plain(points, view)
+    areas, parts = hand_areas(points, hand)
+    return _named(areas, parts=parts, sides=SIDES.get(view.side, ""))
+
+
+def _knee(points: Points, view: _View) -> _Named:
+    """Thigh, knee or lower leg by the widest row of bone; medial or lateral where view and side are known."""
+    bone = (view.anatomy.bone & view.mask).sum(axis=1).astype(np.float32)
+    height, width = _box(view.mask)[1]
+    areas = np.full(len(points), "knee", "<U16")
+    if bone.any() and height > width:
+        joint = _widest_row(bone, view)
+        below = (points[:, 0] - joint) * view.pixel_mm
+        areas = np.select([below < -KNEE_MM, below > KNEE_MM], ["thigh", "lower leg"], "knee")
+    parts: npt.ArrayLike = ""
+    if view.frontal and view.side in SIDES:
+        on_left = points[:, 1] < _middle_columns(view.anatomy.bone & view.mask)[_pixels(points, view.mask.shape)[0]]
+        parts = np.where(on_left == (view.side == "R"), "lateral side", "medial side")
+    return _named(areas, parts=parts, sides=SIDES.get(view.side, ""))
+
+
+def _widest_row(bone: FloatImage, view: _View) -> int:
+    """Row in the middle half of a limb with the most bone."""
+    (top, _), (height, _) = _box(view.mask)
+    first, last = int(top + height / 4), int(top + 3 * height / 4) + 1
+    return first + int(ops.gaussian(bone[:, None], KNEE_MM / 6 / view.pixel_mm)[first:last].argmax())
+
+
+def _middle_columns(mask: Mask) -> Points:
+    """Mean column of a mask in each row; the middle of all where a row has none."""
+    columns = np.arange(mask.shape[1])
+    count = mask.sum(axis=1)
+    whole = float((mask.sum(axis=0) @ columns) / max(int(mask.sum()), 1))
+    return np.where(count > 0, (mask @ columns) / np.maximum(count, 1), whole)
+
+
+def _hip(points: Points, view: _View) -> _Named:
+    """Both hips: the true pelvis, and the hips beside it; one hip has its header's side."""
+    low, size = _box(view.mask)
+    if view.side or size[1] * view.pixel_mm < PELVIS_MM:
+        return _named(np.full(len(points), "hip"), sides=SIDES.get(view.side, ""))
+    aside = (points[:, 1] - low[1]) / size[1] - 0.5
+    inner = np.abs(aside) < PELVIC_SHARE
+    return _named(np.where(inner, "pelvis", "hip"), sides=np.where(inner, "", np.where(aside < 0, "right", "left")))
+
+
+_NAMERS: dict[str, Callable[[Points, _View], _Named]] = {
+    "chest": _chest,
+    "shoulder": _shoulder,
+    "hand": _hand,
+    "wrist": _hand,
+    "knee": _knee,
+    "hip": _hip,
+}

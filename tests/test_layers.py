@@ -25,19 +25,22 @@ LAYERS = (
         "borders",
         "deposits",
         "dicom_spacing",
+        "hand_frame",
         "label_regions",
+        "looks",
         "markers",
         "physics",
         "plane",
         "polarity",
         "region_model",
         "stored",
+        "thorax",
         "trees",
     },
     {"dicom_reader", "picture_reader", "pixel_features"},
     {"readers", "exposure", "bone", "background", "detect", "candidate_features", "measure", "score", "regions"}
     | {"phantom", "simulate", "evaluate", "burden"},
-    {"mimics"},  # what is at a place, after it was measured
+    {"clusters", "mimics", "zones"},  # what is at a place, after it was measured
     # 3 to 7
     {"pipeline"},
     {"layout"},
