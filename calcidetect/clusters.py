@@ -14,7 +14,6 @@ from calcidetect.arrays import LabelImage
 from calcidetect.candidate_features import Column
 from calcidetect.label_regions import label_regions
 from calcidetect.score import OPERATING_POINT
-from calcidetect.types import TRACHEAL
 
 GAP_MM = 2.0
 """Candidates whose edges are nearer than this are granules of one deposit; it is also the margin by which a mark may
@@ -25,19 +24,21 @@ Numbers = npt.NDArray[np.intp]
 
 
 def leaders(
-    labels: LabelImage, scores: Column, kinds: npt.NDArray[np.str_], *, pixel_mm: float
+    labels: LabelImage, scores: Column, rings: npt.NDArray[np.bool_], *, pixel_mm: float
 ) -> npt.NDArray[np.intp]:
     """Say for each candidate which one speaks for it: the best of its cluster.
 
     Only candidates that score the shipped operating point or more are joined, so that a lower least score adds
-    candidates and changes none; those of another label never. Rings of the trachea are one whatever they score.
+    candidates and changes none. Rings of the trachea are one whatever they score, and join nothing else.
 
     Parameters
     ----------
     labels
         int32 (rows, cols): candidates 1 … n, none missing.
-    scores, kinds
-        Score and label of each, (n,).
+    scores
+        Score of each, (n,).
+    rings
+        bool (n,): which are rings of the trachea.
     pixel_mm
         Pitch of `labels`.
 
@@ -47,12 +48,9 @@ def leaders(
         Index of the best candidate of the cluster; its own where it is alone.
     """
     spokesmen = np.arange(len(scores))
-    joined = scores >= OPERATING_POINT
-    for kind in np.unique(kinds[joined]):
-        members = np.flatnonzero(joined & (kinds == kind))
-        spokesmen[members] = _best(_clusters(labels, members, pixel_mm), members, scores)
-    rings = np.flatnonzero(kinds == TRACHEAL)
-    spokesmen[rings] = _best(np.zeros(len(rings), np.intp), rings, scores)
+    members, circle = np.flatnonzero((scores >= OPERATING_POINT) & ~rings), np.flatnonzero(rings)
+    spokesmen[members] = _best(_clusters(labels, members, pixel_mm), members, scores)
+    spokesmen[circle] = _best(np.zeros(len(circle), np.intp), circle, scores)
     return spokesmen
 
 

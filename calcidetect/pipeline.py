@@ -217,11 +217,12 @@ def _kept(
     """Clusters and single candidates that score `least` or more, and the trachea, numbered by falling score."""
     if not len(kinds):
         return (), labels
-    leaders = clusters.leaders(labels, features["score"], kinds, pixel_mm=working.grid.nominal_mm)
+    rings = kinds == TRACHEAL
+    leaders = clusters.leaders(labels, features["score"], rings, pixel_mm=working.grid.nominal_mm)
     whole = clusters.merged_measures(labels, features, leaders)
     order = np.argsort(-features["score"], kind="stable")
     order = order[leaders[order] == order]
-    order = order[(features["score"][order] >= least) | (kinds[order] == TRACHEAL)]
+    order = order[(features["score"][order] >= least) | rings[order]]
     number = np.zeros(len(kinds) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
     labels = number[clusters.merged(labels, leaders)]
@@ -231,7 +232,7 @@ def _kept(
         labels,
         features=chosen,
         kinds=kinds[order].tolist(),
-        zones=np.where(kinds == TRACHEAL, "trachea", where)[order].tolist(),
+        zones=np.where(rings, "trachea", where)[order].tolist(),
         whole={name: column[order] for name, column in whole.items()},
         reasons=score.reasons(chosen),
     )
