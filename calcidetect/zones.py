@@ -14,10 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import FloatImage, Mask
+from calcidetect.arrays import Mask
 from calcidetect.hand_frame import find_hand, hand_areas
+from calcidetect.knee_frame import knee_areas, left_of_bone
+from calcidetect.label_regions import bounding_box
+from calcidetect.shoulder_frame import lateral_side, shoulder_areas
 from calcidetect.thorax import LUNG_CHANCE, chest_areas, find_thorax
-from calcidetect.types import Anatomy, Field, Radiograph
+from calcidetect.types import Anatomy, Field, Radiograph, Source
 
 Points = npt.NDArray[np.float64]
 Words = npt.NDArray[np.str_]
@@ -28,28 +31,12 @@ MIN_LIMB_SHARE = 0.2
 PAIRED = ("hand", "wrist", "elbow", "knee", "foot", "other")
 """Regions of which both sides, or two views of one, may stand apart on a film."""
 
+LEGS = ("knee", "foot")
+
 SIDES = {"R": "right", "L": "left"}
-LATERAL_VIEWS = ("LL", "RL", "LAT", "LLO", "RLO")
-FRONTAL_VIEWS = ("AP", "PA")
-"""How words of DICOM View Position begin."""
-
-KNEE_MM = 60.0
-"""A knee reaches this far above and below the widest row of its bones."""
-
-SHOULDER_MM = 130.0
-"""A shoulder reaches this far below the upper skin; below it follow arm, axilla and chest."""
-
-ARM_MM, AXILLA_MM = 100.0, 160.0
-"""The arm, and then the axilla, reach this far from the lateral skin; seven films and two phantoms, by eye."""
-
-NECK_MM = 70.0
-"""Medial to a shoulder the neck reaches this far below the upper skin, then comes the chest."""
-
-LEAST_AIR = 0.01
-"""A shoulder's lateral side is known where air fills at least this share of the field …"""
-
-AIR_APART = 0.1
-"""… and its middle lies this share of the field's width from that of the body."""
+FRONTAL_VIEWS = ("AP", "PA", "ANTERO-POSTERIOR", "POSTERO-ANTERIOR")
+LATERAL_VIEWS = ("LL", "RL", "LLO", "RLO", "LATERAL", "LEFT LATERAL", "RIGHT LATERAL", "MEDIO-LATERAL", "LATERO-MEDIAL")
+"""Values of DICOM View Position, and names in its view codes."""
 
 PELVIS_MM, PELVIC_SHARE = 280.0, 0.17
 """A film this wide, of no stated side, shows both hips; the true pelvis is this share of its width to either side."""
@@ -118,8 +105,8 @@ def find_zones(points: Points, radiograph: Radiograph, field: Field, anatomy: An
     for number, mask in enumerate(limbs):
         view = _View(
             mask=mask,
-            side=_limb_side(radiograph, region, number, len(limbs)),
-            frontal=radiograph.source.view.upper().startswith(FRONTAL_VIEWS) or len(limbs) == 2,
+            side=_limb_side(radiograph.source, region, number if len(limbs) == 2 else None),
+            frontal=_is_frontal(radiograph.source),
             radiograph=radiograph,
             field=field,
             anatomy=anatomy,
@@ -151,13 +138,20 @@ def _pixels(points: Points, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.intp
     return rows, cols
 
 
-def _limb_side(radiograph: Radiograph, region: str, number: int, limbs: int) -> str:
-    """The header's side of a single limb; of two legs image left is the right one; hands are laid either way."""
-    stated = radiograph.source.laterality
-    if limbs == 1:
-        return stated if stated in SIDES else ""
-    legs = region in ("knee", "foot")
-    return "RL"[number] if legs and stated not in SIDES else ""  # a stated side: two views of one
+def _is_frontal(source: Source) -> bool:
+    return source.view.upper() in FRONTAL_VIEWS
+
+
+def _limb_side(source: Source, region: str, number: int | None) -> str:
+    """The header's side of a single limb, or of two views of it.
+
+    Of two legs on a film that is said to be frontal or of both sides, image left is the right one. Hands may be laid
+    down either way round.
+    """
+    if source.laterality in SIDES and (number is None or region not in LEGS):
+        return source.laterality
+    both = number is not None and region in LEGS and (source.laterality == "B" or _is_frontal(source))
+    return "RL"[number] if both and number is not None else ""
 
 
 def _in_words(named: _Named, number: int | None) -> Words:
@@ -190,21 +184,13 @@ def _plain(points: Points, view: _View) -> _Named:
 
 def _shares(points: Points, mask: Mask) -> tuple[Points, Points]:
     """How far down and across the box around `mask` each point lies, 0 to 1."""
-    low, size = _box(mask)
+    low, size = bounding_box(mask)
     down, across = np.clip((points - low) / size, 0, 1).T
     return down, across
 
 
-def _box(mask: Mask) -> tuple[Points, Points]:
-    """First row and column of a mask, and its height and width."""
-    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
-    if not len(spans[0]):
-        return np.zeros(2), np.array(mask.shape, float)
-    return np.array([s[0] for s in spans], float), np.array([np.ptp(s) + 1 for s in spans], float)
-
-
 def _chest(points: Points, view: _View) -> _Named:
-    lateral = view.radiograph.source.view.upper().startswith(LATERAL_VIEWS)
+    lateral = view.radiograph.source.view.upper() in LATERAL_VIEWS
     thorax = None if lateral else find_thorax(view.anatomy, pixel_mm=view.pixel_mm)
     if thorax is None:
         return _plain(points, view)
@@ -214,29 +200,13 @@ def _chest(points: Points, view: _View) -> _Named:
 
 
 def _shoulder(points: Points, view: _View) -> _Named:
-    """By the distance from the upper and the lateral skin; the lateral side is the one with air."""
-    outside = _lateral_side(view)
-    side = SIDES.get(view.side, "") or {"left": "right", "right": "left", "": ""}[outside]
-    if not outside:
+    lateral = lateral_side(view.mask, view.field)
+    if not lateral:
         return _plain(points, view)
-    (top, left), (_, width) = _box(view.mask)
-    down = (points[:, 0] - top) * view.pixel_mm
-    inward = ((points[:, 1] - left) if outside == "left" else (left + width - points[:, 1])) * view.pixel_mm
-    medial = inward > AXILLA_MM
-    lung = view.anatomy.lung_probability[_pixels(points, view.mask.shape)] > LUNG_CHANCE
-    tests = [medial & lung, medial & (down < NECK_MM), medial, down < SHOULDER_MM, inward < ARM_MM]
-    return _named(np.select(tests, ["lung", "neck", "chest", "shoulder", "upper arm"], "axilla"), sides=side)
-
-
-def _lateral_side(view: _View) -> str:
-    """The side of the picture where a shoulder's skin is: ``left``, ``right``, or empty where air does not tell."""
-    air, mask = view.field.air & view.field.mask, view.mask
-    if air.sum() < LEAST_AIR * view.field.mask.sum() or not mask.any():
-        return ""
-    apart = np.nonzero(air)[1].mean() - np.nonzero(mask)[1].mean()
-    if abs(apart) < AIR_APART * _box(view.field.mask)[1][1]:
-        return ""
-    return "left" if apart < 0 else "right"
+    in_lung = view.anatomy.lung_probability[_pixels(points, view.mask.shape)] > LUNG_CHANCE
+    areas = shoulder_areas(points, view.mask, in_lung, lateral=lateral, pixel_mm=view.pixel_mm)
+    opposite = {"left": "right", "right": "left"}[lateral]  # before the reader the patient's right is on the left
+    return _named(areas, sides=SIDES.get(view.side, opposite))
 
 
 def _hand(points: Points, view: _View) -> _Named:
@@ -248,39 +218,18 @@ def _hand(points: Points, view: _View) -> _Named:
 
 
 def _knee(points: Points, view: _View) -> _Named:
-    """Thigh, knee or lower leg by the widest row of bone; medial or lateral where view and side are known."""
-    bone = (view.anatomy.bone & view.mask).sum(axis=1).astype(np.float32)
-    height, width = _box(view.mask)[1]
-    areas = np.full(len(points), "knee", "<U16")
-    if bone.any() and height > width:
-        joint = _widest_row(bone, view)
-        below = (points[:, 0] - joint) * view.pixel_mm
-        areas = np.select([below < -KNEE_MM, below > KNEE_MM], ["thigh", "lower leg"], "knee")
+    """Medial or lateral where view and side are known."""
+    bone = view.anatomy.bone & view.mask
+    areas = knee_areas(points, view.mask, bone, pixel_mm=view.pixel_mm)
     parts: npt.ArrayLike = ""
     if view.frontal and view.side in SIDES:
-        on_left = points[:, 1] < _middle_columns(view.anatomy.bone & view.mask)[_pixels(points, view.mask.shape)[0]]
-        parts = np.where(on_left == (view.side == "R"), "lateral side", "medial side")
+        parts = np.where(left_of_bone(points, bone) == (view.side == "R"), "lateral side", "medial side")
     return _named(areas, parts=parts, sides=SIDES.get(view.side, ""))
-
-
-def _widest_row(bone: FloatImage, view: _View) -> int:
-    """Row in the middle half of a limb with the most bone."""
-    (top, _), (height, _) = _box(view.mask)
-    first, last = int(top + height / 4), int(top + 3 * height / 4) + 1
-    return first + int(ops.gaussian(bone[:, None], KNEE_MM / 6 / view.pixel_mm)[first:last].argmax())
-
-
-def _middle_columns(mask: Mask) -> Points:
-    """Mean column of a mask in each row; the middle of all where a row has none."""
-    columns = np.arange(mask.shape[1])
-    count = mask.sum(axis=1)
-    whole = float((mask.sum(axis=0) @ columns) / max(int(mask.sum()), 1))
-    return np.where(count > 0, (mask @ columns) / np.maximum(count, 1), whole)
 
 
 def _hip(points: Points, view: _View) -> _Named:
     """Both hips: the true pelvis, and the hips beside it; one hip has its header's side."""
-    low, size = _box(view.mask)
+    low, size = bounding_box(view.mask)
     if view.side or size[1] * view.pixel_mm < PELVIS_MM:
         return _named(np.full(len(points), "hip"), sides=SIDES.get(view.side, ""))
     aside = (points[:, 1] - low[1]) / size[1] - 0.5

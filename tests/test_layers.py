@@ -25,7 +25,6 @@ LAYERS = (
         "borders",
         "deposits",
         "dicom_spacing",
-        "hand_frame",
         "label_regions",
         "looks",
         "markers",
@@ -34,10 +33,10 @@ LAYERS = (
         "polarity",
         "region_model",
         "stored",
-        "thorax",
         "trees",
     },
-    {"dicom_reader", "picture_reader", "pixel_features"},
+    {"dicom_reader", "picture_reader", "pixel_features"}
+    | {"hand_frame", "knee_frame", "shoulder_frame", "thorax"},  # where is what in a region
     {"readers", "exposure", "bone", "background", "detect", "candidate_features", "measure", "score", "regions"}
     | {"phantom", "simulate", "evaluate", "burden"},
     {"clusters", "mimics", "zones"},  # what is at a place, after it was measured
