@@ -39,7 +39,10 @@ LATERAL_VIEWS = ("LL", "RL", "LLO", "RLO", "LATERAL", "LEFT LATERAL", "RIGHT LAT
 """Values of DICOM View Position, and names in its view codes."""
 
 PELVIS_MM, PELVIC_SHARE = 280.0, 0.17
-"""A film this wide, of no stated side, shows both hips; the true pelvis is this share of its width to either side."""
+"""A film this wide, of no stated side, shows both hips; the true pelvis is this share of its width to either side …"""
+
+PELVIS_ROWS = (0.2, 0.7)
+"""… and lies between these shares of its height; below it are the thighs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -232,9 +235,10 @@ def _hip(points: Points, view: _View) -> _Named:
     low, size = bounding_box(view.mask)
     if view.side or size[1] * view.pixel_mm < PELVIS_MM:
         return _named(np.full(len(points), "hip"), sides=SIDES.get(view.side, ""))
-    aside = (points[:, 1] - low[1]) / size[1] - 0.5
-    inner = np.abs(aside) < PELVIC_SHARE
-    return _named(np.where(inner, "pelvis", "hip"), sides=np.where(inner, "", np.where(aside < 0, "right", "left")))
+    down, aside = ((points - low) / size - (0, 0.5)).T
+    inner = (np.abs(aside) < PELVIC_SHARE) & (down > PELVIS_ROWS[0]) & (down < PELVIS_ROWS[1])
+    areas = np.select([inner, down > PELVIS_ROWS[1]], ["pelvis", "thigh"], "hip")
+    return _named(areas, sides=np.where(inner, "", np.where(aside < 0, "right", "left")))
 
 
 _NAMERS: dict[str, Callable[[Points, _View], _Named]] = {
