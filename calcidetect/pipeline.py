@@ -24,6 +24,7 @@ from calcidetect import (
     region_model,
     regions,
     score,
+    vessels,
     zones,
 )
 from calcidetect.arrays import LabelImage
@@ -227,16 +228,25 @@ def _kept(
     number[order + 1] = np.arange(1, len(order) + 1)
     labels = number[clusters.merged(labels, leaders)]
     chosen = {name: column[order] for name, column in features.items()}
+    vessel = _vessels(labels, chosen["score"], pixel_mm=working.grid.nominal_mm)
     candidates = measure.measure(
         working,
         labels,
         features=chosen,
-        kinds=kinds[order].tolist(),
+        kinds=np.where(vessel & (kinds[order] == MARK), "vascular", kinds[order]).tolist(),
         zones=np.where(rings, "trachea", where)[order].tolist(),
         whole={name: column[order] for name, column in whole.items()},
         reasons=score.reasons(chosen),
     )
     return candidates, labels
+
+
+def _vessels(labels: LabelImage, scores: Column, *, pixel_mm: float) -> npt.NDArray[np.bool_]:
+    """Which candidates, by falling score, are walls of a vessel; below the operating point lines are chance."""
+    sure = int((scores >= score.OPERATING_POINT).sum())
+    walls = np.zeros(len(scores), bool)
+    walls[:sure] = vessels.tram_tracks(np.where(labels <= sure, labels, 0).astype(np.int32), pixel_mm=pixel_mm)
+    return walls
 
 
 def _burden(candidates: tuple[Candidate, ...], grid: Grid) -> float | None:

@@ -36,7 +36,7 @@ LAYERS = (
         "trees",
     },
     {"dicom_reader", "picture_reader", "pixel_features"}
-    | {"hand_frame", "knee_frame", "shoulder_frame", "thorax"},  # where is what in a region
+    | {"hand_frame", "knee_frame", "shoulder_frame", "thorax", "vessels"},  # where is what in a region
     {"readers", "exposure", "bone", "background", "detect", "candidate_features", "measure", "score", "regions"}
     | {"phantom", "simulate", "evaluate", "burden"},
     {"clusters", "mimics", "zones"},  # what is at a place, after it was measured
