@@ -169,8 +169,8 @@ def _in_words(named: _Named, number: int | None) -> Words:
 
 def _named(areas: npt.ArrayLike, *, parts: npt.ArrayLike = "", sides: npt.ArrayLike = "") -> _Named:
     areas = np.asarray(areas, "<U64")
-    both = (np.broadcast_to(np.asarray(words, "<U32"), areas.shape) for words in (parts, sides))
-    return _Named(areas=areas, parts=next(both), sides=next(both))
+    parts, sides = (np.broadcast_to(np.asarray(words, "<U32"), areas.shape) for words in (parts, sides))
+    return _Named(areas=areas, parts=parts, sides=sides)
 
 
 def _plain(points: Points, view: _View) -> _Named:
@@ -181,8 +181,8 @@ def _plain(points: Points, view: _View) -> _Named:
     down, across = _shares(points, view.field.mask)
     third = np.array(["upper third", "middle third", "lower third"])[np.clip((3 * down).astype(int), 0, 2)]
     half = np.where(across < 0.5, "image left", "image right")
-    parts = [", ".join((up, way)) for up, way in zip(third, half, strict=True)]
-    return _named(np.full(len(points), ""), parts=np.array(parts, "<U32"), sides="")
+    parts = [f"{up}, {way}" for up, way in zip(third, half, strict=True)]
+    return _named(np.full(len(points), ""), parts=np.array(parts, "<U32"))
 
 
 def _shares(points: Points, mask: Mask) -> tuple[Points, Points]:

@@ -1,10 +1,13 @@
 """What is bright and no deposit."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from calcidetect import mimics, regions
 from calcidetect.regions import Mimic, Region
+from calcidetect.thorax import INNER_AREAS
 from calcidetect.trees import load_tables
 from calcidetect.types import LABELS, MARK
 
@@ -52,3 +55,10 @@ def test_mimics_of_every_region_have_a_label_and_bounds_of_measures_that_exist(n
         assert mimic.label != MARK
         assert set(mimic.bounds) <= measured
         assert all(low < high for low, high in mimic.bounds.values())
+
+
+def test_nothing_within_the_chest_can_be_a_mark():
+    no_trachea = dataclasses.replace(regions.get("chest"), name="other")
+    found = kinds([*INNER_AREAS, "axilla"], region=no_trachea)
+    assert MARK not in found[:-1]
+    assert found[-1] == MARK
