@@ -162,7 +162,7 @@ def _in_words(named: _Named, number: int | None) -> Words:
     image_side = "" if number is None else ("image-left", "image-right")[number]
     phrases = []
     for area, part, side in zip(named.areas, named.parts, named.sides, strict=True):
-        place = " ".join(word for word in (side or image_side, area) if word)
+        place = " ".join(word for word in (side or image_side, area) if word and area)
         phrases.append(f"{part} of the {place}" if part and place else str(part or place))
     return np.array(phrases, "<U64")
 

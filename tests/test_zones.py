@@ -198,6 +198,10 @@ def test_two_legs_are_right_and_left_on_a_film_known_to_be_frontal(laterality, v
     assert words([(150, 180)], body, "knee", bone=bone, laterality=laterality, view=view).words.tolist() == [expected]
 
 
+def test_two_limbs_of_no_known_region_are_thirds_of_the_picture():
+    assert words([(250, 30)], np.hstack([LEG, LEG]), "other").words.tolist() == ["lower third, image left"]
+
+
 def test_a_speck_beside_a_limb_is_no_second_limb():
     body = LEG.copy()
     body[10:20, 5:15] = True
