@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calcidetect.arrays import LabelImage
+from calcidetect.arrays import LabelImage, Mask
 
 Numbers = npt.NDArray[np.float64]
 Values = npt.NDArray[Any]
@@ -72,3 +72,11 @@ def label_regions(labels: LabelImage) -> LabelRegions:
 def centres(labels: LabelImage) -> Numbers:
     """``(row, col)`` of the centre of each label 1 … n on its own grid, shape (n, 2)."""
     return label_regions(labels).centres if labels.any() else np.empty((0, 2))
+
+
+def bounding_box(mask: Mask) -> tuple[Numbers, Numbers]:
+    """First row and column of a mask, and its height and width; the whole array where the mask is empty."""
+    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    if not len(spans[0]):
+        return np.zeros(2), np.array(mask.shape, float)
+    return np.array([span[0] for span in spans], float), np.array([np.ptp(span) + 1 for span in spans], float)

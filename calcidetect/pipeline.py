@@ -12,7 +12,22 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from calcidetect import background, bone, detect, exposure, measure, mimics, ops, readers, region_model, regions, score
+from calcidetect import (
+    background,
+    bone,
+    clusters,
+    detect,
+    exposure,
+    measure,
+    mimics,
+    ops,
+    readers,
+    region_model,
+    regions,
+    score,
+    vessels,
+    zones,
+)
 from calcidetect.arrays import LabelImage
 from calcidetect.blobs import film_blobs
 from calcidetect.bone import BoneTables
@@ -20,9 +35,10 @@ from calcidetect.candidate_features import candidate_features
 from calcidetect.candidate_surroundings import Column
 from calcidetect.config import Config
 from calcidetect.errors import FieldError
+from calcidetect.label_regions import centres
 from calcidetect.pixel_features import film_planes
 from calcidetect.regions import Region
-from calcidetect.types import MARK, Anatomy, Background, Candidate, Field, Grid, Radiograph, Report, Scan
+from calcidetect.types import MARK, TRACHEAL, Anatomy, Background, Candidate, Field, Grid, Radiograph, Report, Scan
 
 MAX_ENLARGEMENT = 3.0
 """Coarser films are enlarged to the working grid by no more than this: below 1.2 mm pixels there is nothing to find."""
@@ -70,11 +86,13 @@ def scan(
     given = None if region == "auto" else regions.get(region)
     working, field, place, trouble = find_region(radiograph, config, given=given)
     found = find(working, field, config)
-    anatomy, labels, features = found.anatomy, found.labels, found.features
-    kinds = mimics.label_kinds(labels, features, working, field, anatomy, region=place.name)
+    anatomy, labels = found.anatomy, found.labels
+    features = found.features | {"score": score.scores(found.features)}
+    where = zones.find_zones(centres(labels), working, field, anatomy, region=place.name)
+    kinds = mimics.label_kinds(labels, features, working, field, anatomy, region=place, areas=where.areas)
     least = score.OPERATING_POINT if min_score is None else min_score
-    candidates, labels = _kept(working, labels, features | {"score": score.scores(features)}, kinds, least=least)
-    no_bone = ("no_bone",) * (not anatomy.bone.any())
+    candidates, labels = _kept(working, labels, features, kinds, where.words, least=least)
+    words = ("no_bone",) * (not anatomy.bone.any()) + ("two_limbs",) * (where.limbs == 2)
     report = Report(
         source=radiograph.source,
         grid=radiograph.grid,
@@ -85,7 +103,7 @@ def scan(
         burden_mm2=_burden(candidates, radiograph.grid),
         bone_step=anatomy.bone_step,
         bone_confidence=anatomy.confidence,
-        flags=tuple(dict.fromkeys(radiograph.flags + trouble + field.flags + no_bone)),
+        flags=tuple(dict.fromkeys(radiograph.flags + trouble + field.flags + words)),
         settings=config.flat(),
         settings_hash=config.hash,
         volatile=_provenance() | {"seconds": round(time.perf_counter() - started, 3)},
@@ -219,18 +237,42 @@ def _kept(
     labels: LabelImage,
     features: dict[str, Column],
     kinds: npt.NDArray[np.str_],
+    where: npt.NDArray[np.str_],
     *,
     least: float,
 ) -> tuple[tuple[Candidate, ...], LabelImage]:
-    """What scores `least` or more, and every known mimic, numbered 1, 2, … by falling score; and their label image."""
+    """Clusters and single candidates that score `least` or more, and the trachea, numbered by falling score."""
+    if not len(kinds):
+        return (), labels
+    rings = kinds == TRACHEAL
+    leaders = clusters.leaders(labels, features["score"], rings, pixel_mm=working.grid.nominal_mm)
+    whole = clusters.merged_measures(labels, features, leaders)
     order = np.argsort(-features["score"], kind="stable")
-    order = order[(features["score"][order] >= least) | (kinds[order] != MARK)]
-    number = np.zeros(int(labels.max()) + 1, np.int32)
+    order = order[leaders[order] == order]
+    order = order[(features["score"][order] >= least) | rings[order]]
+    number = np.zeros(len(kinds) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
-    labels = number[labels]
+    labels = number[clusters.merged(labels, leaders)]
     chosen = {name: column[order] for name, column in features.items()}
-    reasons = score.reasons(chosen)
-    return measure.measure(working, labels, features=chosen, kinds=kinds[order].tolist(), reasons=reasons), labels
+    vessel = _vessels(labels, chosen["score"], pixel_mm=working.grid.nominal_mm)
+    candidates = measure.measure(
+        working,
+        labels,
+        features=chosen,
+        kinds=np.where(vessel & (kinds[order] == MARK), "vascular", kinds[order]).tolist(),
+        zones=np.where(rings, "trachea", where)[order].tolist(),
+        whole={name: column[order] for name, column in whole.items()},
+        reasons=score.reasons(chosen),
+    )
+    return candidates, labels
+
+
+def _vessels(labels: LabelImage, scores: Column, *, pixel_mm: float) -> npt.NDArray[np.bool_]:
+    """Which candidates, by falling score, are walls of a vessel; below the operating point lines are chance."""
+    sure = int((scores >= score.OPERATING_POINT).sum())
+    walls = np.zeros(len(scores), bool)
+    walls[:sure] = vessels.tram_tracks(np.where(labels <= sure, labels, 0).astype(np.int32), pixel_mm=pixel_mm)
+    return walls
 
 
 def _burden(candidates: tuple[Candidate, ...], grid: Grid) -> float | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from calcidetect.errors import ConfigError
 from calcidetect.region_model import Look
@@ -27,6 +29,25 @@ OVERRULED = "region_overruled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mimic:
+    """What is often there and is no deposit.
+
+    Attributes
+    ----------
+    label
+        One of `types.LABELS`.
+    areas
+        Areas of `zones` where it lies.
+    bounds
+        Least and greatest value of features of `candidate_features`, or of the ``score``, that it shows.
+    """
+
+    label: str
+    areas: tuple[str, ...]
+    bounds: Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
     """A body region and what is usual there.
 
@@ -40,12 +61,15 @@ class Region:
         Usual longer side of the exposed field; sizes operators where spacing is unknown.
     looks
         Looks of `region_model` that a film of this region may have.
+    mimics
+        What is usual there and no deposit; the first that fits names a candidate.
     """
 
     name: str
     body_parts: tuple[str, ...]
     field_width_mm: float
     looks: tuple[str, ...]
+    mimics: tuple[Mimic, ...] = ()
 
 
 def names() -> tuple[str, ...]:
@@ -71,7 +95,13 @@ def get(name: str) -> Region:
         body_parts=tuple(content["body_parts"]),
         field_width_mm=content["field_width_mm"],
         looks=tuple(content["looks"]),
+        mimics=tuple(_mimic(entry) for entry in content.get("mimics", ())),
     )
+
+
+def _mimic(entry: Mapping[str, Any]) -> Mimic:
+    bounds = {name: (float(low), float(high)) for name, (low, high) in entry.get("bounds", {}).items()}
+    return Mimic(label=entry["label"], areas=tuple(entry["areas"]), bounds=bounds)
 
 
 def recognise(source: Source) -> Region:

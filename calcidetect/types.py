@@ -21,9 +21,12 @@ Tone = Literal["log", "linear", "display", "unknown"]
 MARK = "calcification"
 """The label of what the program marks; the others are letters or nothing."""
 
+TRACHEAL = "tracheal"
+"""The label of calcified rings of the trachea: one letter for all of them, whatever they score."""
+
 LABELS = (
     MARK,
-    "tracheal",
+    TRACHEAL,
     "vascular",
     "costal_cartilage",
     "sesamoid",
@@ -32,6 +35,9 @@ LABELS = (
     "other",
 )
 """The closed set of candidate labels."""
+
+LOOKS = ("punctate", "nodular", "amorphous", "linear", "sheet", "tumoral")
+"""The closed set of words for what a candidate looks like."""
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -264,6 +270,8 @@ class Candidate:
         One of `LABELS`.
     zone
         Where on the patient, in words; empty when unknown.
+    look
+        One of `LOOKS`; empty when not judged.
     x0, y0, x1, y1
         Bounding box in source pixels: columns and rows, half-open.
     row, col
@@ -277,13 +285,13 @@ class Candidate:
     bone_distance_mm
         From edge to nearest bone, 0 when touching; None without spacing.
     contour
-        Closed outline, ``(row, col)`` in source pixels.
+        Closed outline, ``(row, col)`` in source pixels; of several parts, of the hull around them.
     features
-        The numbers behind the score.
+        The numbers behind the score; of a cluster, those of its best granule.
     reasons
         The features that moved the score most, and how far each moved its log-odds.
     flags
-        Words such as ``touches_bone``, ``at_field_edge``.
+        Words such as ``touches_bone``, ``several_parts``.
     """
 
     id: int
@@ -303,6 +311,7 @@ class Candidate:
     contrast_bone: float
     bone_distance_mm: float | None
     contour: tuple[tuple[float, float], ...] = ()
+    look: str = ""
     features: Mapping[str, float] = field(default_factory=dict)
     reasons: Mapping[str, float] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
@@ -310,6 +319,8 @@ class Candidate:
     def __post_init__(self) -> None:
         if self.label not in LABELS:
             raise ValueError(f"label must be one of {', '.join(LABELS)}, got {self.label!r}")
+        if self.look not in ("", *LOOKS):
+            raise ValueError(f"look must be one of {', '.join(LOOKS)} or empty, got {self.look!r}")
         if not 0 <= self.score <= 1:
             raise ValueError(f"score must lie in 0..1, got {self.score}")
         if not (self.x0 < self.x1 and self.y0 < self.y1):

@@ -190,6 +190,7 @@ def failed_row(film: str, *, error: str, seconds: float) -> Row:
 def candidate_row(candidate: Candidate, *, film: str) -> Row:
     """Row of ``candidates.csv`` of one candidate."""
     values = {name: getattr(candidate, name) for name in CANDIDATE_COLUMNS if name != "film"}
+    values["flags"] = (*((candidate.look,) if candidate.look else ()), *candidate.flags)
     return _row(CANDIDATE_COLUMNS, film=film, **values)
 
 

@@ -25,6 +25,7 @@ LAYERS = (
         "deposits",
         "dicom_spacing",
         "label_regions",
+        "looks",
         "markers",
         "physics",
         "plane",
@@ -34,10 +35,11 @@ LAYERS = (
         "trees",
     },
     {"dicom_reader", "picture_reader", "pixel_features", "places", "blobs"},
-    {"candidate_surroundings"},
+    {"candidate_surroundings"}
+    | {"hand_frame", "knee_frame", "shoulder_frame", "thorax", "vessels"},  # where is what in a region
     {"readers", "exposure", "bone", "background", "detect", "candidate_features", "measure", "score", "regions"}
     | {"phantom", "simulate", "evaluate", "burden"},
-    {"mimics"},  # what is at a place, after it was measured
+    {"clusters", "mimics", "zones"},  # what is at a place, after it was measured
     # 3 to 7
     {"pipeline"},
     {"layout"},

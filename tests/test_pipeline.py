@@ -13,6 +13,7 @@ from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError
 from calcidetect.phantom import make_phantom
 from calcidetect.pipeline import scan, to_working_grid
+from calcidetect.types import LOOKS
 
 
 def phantom_film(kind="shoulder", seed=3, spacing_mm=0.4, **changes):
@@ -34,6 +35,12 @@ def chest():
 def shoulder():
     phantom, film = phantom_film()
     return phantom, film, scan(film, min_score=0.0)
+
+
+@pytest.fixture(scope="module")
+def chest_phantom():
+    phantom, film = phantom_film("chest", seed=1, spacing_mm=0.4)
+    return phantom, scan(film, region="chest", min_score=0.2).report
 
 
 def at(scan, mask, points):
@@ -191,17 +198,27 @@ def test_every_setting_reaches_the_report(shoulder):
     assert result.report.settings_hash == config.hash
 
 
-def test_calcified_rings_of_a_chest_phantom_are_labelled_tracheal_and_are_no_marks():
-    phantom, film = phantom_film("chest", seed=1, spacing_mm=0.4)
-    report = scan(film, region="chest").report
-    rings = [d for d in phantom.deposits if d.label == "tracheal"]
-    tracheal = [c for c in report.candidates if c.label == "tracheal"]
-    assert len(tracheal) >= 8
-    on_rings = [
-        any(d.x0 - 8 <= c.col <= d.x1 + 8 and d.y0 - 8 <= c.row <= d.y1 + 8 for d in rings) for c in tracheal
-    ]  # within 3 mm; edges of cervical vertebrae are taken for rings at times
-    assert np.mean(on_rings) > 0.6
-    assert not {c.id for c in tracheal} & {c.id for c in report.marks}
+def test_calcified_rings_of_a_chest_phantom_are_one_tracheal_candidate_and_no_mark(chest_phantom):
+    phantom, report = chest_phantom
+    (rings,) = [d for d in phantom.deposits if d.label == "tracheal"]
+    (trachea,) = [c for c in report.candidates if c.label == "tracheal"]
+    assert trachea.zone == "trachea"
+    assert "several_parts" in trachea.flags
+    assert rings.x0 <= trachea.col < rings.x1
+    assert rings.y0 <= trachea.row < rings.y1
+    shared = min(trachea.y1, rings.y1) - max(trachea.y0, rings.y0)
+    assert shared > 0.5 * (rings.y1 - rings.y0)
+    assert trachea.id not in {c.id for c in report.marks}
+
+
+def test_nothing_within_the_rib_cage_is_marked_and_sides_are_the_patients(chest_phantom):
+    _, report = chest_phantom
+    inner = ("lung", "heart", "mediastinum", "rib cage", "upper abdomen")
+    assert {c.label for c in report.candidates if c.zone.endswith(inner)} <= {"other", "costal_cartilage"}
+    half = report.grid.shape[1] / 2
+    sides = {(c.zone.split()[0], c.col < half) for c in report.marks}
+    assert sides == {("right", True), ("left", False)}
+    assert all(c.look in LOOKS for c in report.marks)
 
 
 def test_the_trachea_is_looked_for_on_chest_films_only():

@@ -164,3 +164,24 @@ def test_a_film_of_nothing_but_soft_tissue_measures_no_candidates_without_troubl
     radiograph, anatomy = film(limb_pixels()[0]), true_anatomy(limb_pixels()[1])
     assert features_of(empty, radiograph, anatomy) == {}
     assert measure(radiograph, empty, features={}, kinds=[]) == ()
+
+
+def test_a_candidate_of_several_parts_has_one_outline_around_them_and_the_measures_of_the_whole():
+    labels = np.zeros(SHAPE, np.int32)
+    labels[40:44, 20:24] = labels[40:44, 28:32] = 1
+    names = ("score", "bone_distance_mm", "sigmas_mean", "contrast_mean")
+    features = {name: np.array([0.5]) for name in names}
+    (candidate,) = measure(
+        film(limb_pixels()[0]),
+        labels,
+        features=features,
+        kinds=["calcification"],
+        zones=["left wrist"],
+        whole={"contrast_mean": np.array([2.0]), "bone_distance_mm": np.array([9.0])},
+    )
+    outline = np.array(candidate.contour)
+    assert (candidate.x0, candidate.x1, candidate.y0, candidate.y1) == (20, 32, 40, 44)
+    assert (outline.min(axis=0).tolist(), outline.max(axis=0).tolist()) == ([40, 20], [43, 31])
+    assert candidate.area_px == 32
+    assert (candidate.contrast_bone, candidate.features["contrast_mean"]) == (2.0, 0.5)
+    assert (candidate.zone, candidate.flags) == ("left wrist", ("several_parts",))

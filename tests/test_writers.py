@@ -126,6 +126,16 @@ def test_failed_write_leaves_the_old_file_and_no_half_one(tmp_path, monkeypatch)
     assert target.read_text() == "old"
 
 
+def test_candidate_row_tells_the_look_among_the_flags():
+    row = writers.candidate_row(small_candidate(look="nodular"), film="a.png")
+    assert row["flags"] == "nodular;touches_bone;at_field_edge"
+
+
+def test_there_is_no_look_but_the_closed_set():
+    with pytest.raises(ValueError, match="look must be one of punctate, nodular"):
+        small_candidate(look="pretty")
+
+
 def test_candidate_row_states_numbers_plainly():
     row = writers.candidate_row(small_candidate(area_px=1234567.0), film="a.png")
     assert list(row) == list(writers.CANDIDATE_COLUMNS)

@@ -1,0 +1,64 @@
+"""What is bright and no deposit."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from calcidetect import mimics, regions
+from calcidetect.regions import Mimic, Region
+from calcidetect.thorax import INNER_AREAS
+from calcidetect.trees import load_tables
+from calcidetect.types import LABELS, MARK
+
+SESAMOID = Mimic(label="sesamoid", areas=("base of the thumb",), bounds={"long_mm": (2, 9), "score": (0, 0.85)})
+HAND = Region(name="hand", body_parts=(), field_width_mm=240, looks=(), mimics=(SESAMOID,))
+
+
+def kinds(areas, region=HAND, **features):
+    """Label candidates of a region where no trachea is looked for: it asks neither film nor labels."""
+    columns = {"long_mm": [5.0], "score": [0.7], "metal_mm": [30.0]} | features
+    count = len(areas)
+    columns = {name: np.resize(np.array(column, float), count) for name, column in columns.items()}
+    return mimics.label_kinds(None, columns, None, None, None, region=region, areas=np.array(areas)).tolist()
+
+
+def test_a_mimic_is_named_by_its_area():
+    assert kinds(["base of the thumb", "first digit"]) == ["sesamoid", MARK]
+
+
+@pytest.mark.parametrize(("name", "values"), [("long_mm", [1.9, 2.1, 8.9, 9.1]), ("score", [-0.01, 0.01, 0.84, 0.86])])
+def test_a_mimic_takes_no_mark_that_is_out_of_its_bounds(name, values):
+    found = kinds(["base of the thumb"] * 4, **{name: values})
+    assert found == [MARK, "sesamoid", "sesamoid", MARK]
+
+
+def test_the_first_mimic_that_fits_counts():
+    second = Mimic(label="other", areas=("base of the thumb", "wrist"), bounds={})
+    region = Region(name="hand", body_parts=(), field_width_mm=240, looks=(), mimics=(SESAMOID, second))
+    assert kinds(["base of the thumb", "wrist"], region=region) == ["sesamoid", "other"]
+
+
+def test_what_touches_metal_is_metal():
+    assert kinds(["wrist", "wrist"], metal_mm=[0.4, 5.0]) == ["metal", MARK]
+
+
+def test_no_candidates_have_no_kinds():
+    assert kinds([]) == []
+
+
+@pytest.mark.parametrize("name", regions.NAMES)
+def test_mimics_of_every_region_have_a_label_and_bounds_of_measures_that_exist(name):
+    measured = {*load_tables("score").names, "score"}
+    for mimic in regions.get(name).mimics:
+        assert mimic.label in LABELS
+        assert mimic.label != MARK
+        assert set(mimic.bounds) <= measured
+        assert all(low < high for low, high in mimic.bounds.values())
+
+
+def test_nothing_within_the_chest_can_be_a_mark():
+    no_trachea = dataclasses.replace(regions.get("chest"), name="other")
+    found = kinds([*INNER_AREAS, "axilla"], region=no_trachea)
+    assert MARK not in found[:-1]
+    assert found[-1] == MARK

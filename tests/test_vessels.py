@@ -1,0 +1,50 @@
+"""Walls of calcified arteries."""
+
+import cv2
+import numpy as np
+import pytest
+
+from calcidetect.vessels import tram_tracks
+
+PIXEL_MM = 0.5
+
+
+def lines(*ends, thickness=2):
+    """Label lines 1 … n from (row, col) to (row, col)."""
+    labels = np.zeros((120, 120), np.int32)
+    for number, ((row, col), (to_row, to_col)) in enumerate(ends, start=1):
+        cv2.line(labels, (col, row), (to_col, to_row), number, thickness)
+    return labels
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_two_lines_side_by_side_are_walls(turned):
+    labels = lines(((20, 30), (100, 40)), ((20, 38), (100, 48)))  # 4 mm apart, 40 mm long
+    assert tram_tracks(labels.T if turned else labels, pixel_mm=PIXEL_MM).tolist() == [True, True]
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [((20, 30), (100, 40))],
+        [((20, 30), (100, 40)), ((20, 70), (100, 80))],  # 20 mm apart
+        [((20, 30), (100, 30)), ((20, 50), (100, 32))],  # they meet
+        [((5, 30), (50, 30)), ((65, 38), (110, 38))],  # one after the other
+        [((20, 30), (34, 30)), ((20, 38), (34, 38))],  # 7 mm long
+    ],
+)
+def test_other_lines_are_none(ends):
+    assert not tram_tracks(lines(*ends), pixel_mm=PIXEL_MM).any()
+
+
+def test_two_nodules_are_none():
+    assert not tram_tracks(lines(((20, 30), (40, 30)), ((20, 44), (40, 44)), thickness=9), pixel_mm=PIXEL_MM).any()
+
+
+def test_a_third_line_elsewhere_is_none():
+    labels = lines(((20, 30), (100, 30)), ((20, 38), (100, 38)), ((20, 100), (100, 100)))
+    assert tram_tracks(labels, pixel_mm=PIXEL_MM).tolist() == [True, True, False]
+
+
+def test_nothing_has_no_walls():
+    assert tram_tracks(np.zeros((9, 9), np.int32), pixel_mm=PIXEL_MM).tolist() == []
