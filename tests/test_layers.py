@@ -40,7 +40,10 @@ LAYERS = (
     {"mimics"},  # what is at a place, after it was measured
     # 3 to 7
     {"pipeline"},
-    {"layout"},
+    {"drawing"},
+    {"scene", "shapes"},
+    {"arrows", "lettering"},
+    {"layout", "view"},
     {"overlay", "dicom_out", "follow_up"},
     {"writers", "samples", "annotations"},
     {"batch", "review", "node"},
