@@ -117,15 +117,15 @@ def _first_free(places: dict[str, Box], order: Sequence[str], *, busy: Sequence[
 
 def _cheapest(places: Sequence[tuple[Box, float]], *, busy: Sequence[Box], ground: Ground, margin: float = 0.0) -> Box:
     """The place of least cost: within the film, over nothing that is marked or drawn, then over few obstacles."""
+    return min(places, key=lambda place: place[1] + cover_cost(place[0], busy=busy, ground=ground, margin=margin))[0]
+
+
+def cover_cost(box: Box, *, busy: Sequence[Box], ground: Ground, margin: float = 0.0) -> float:
+    """What it costs to cover `box`: the mean of its obstacles, more for each of `busy` in it, most beyond the film."""
     taken = np.array(busy).reshape(-1, 4)
-
-    def cost(place: tuple[Box, float]) -> float:
-        box, own = place
-        corners = np.array([box[:2], box[2:]])
-        rows, cols = (np.linspace(low, high, 7) for low, high in corners.T)
-        grid = np.stack(np.meshgrid(rows, cols, indexing="ij"), axis=-1)
-        overlaps = ((taken[:, :2] < box[2:]) & (taken[:, 2:] > box[:2])).all(1).sum()
-        outside = ground.outside(corners, margin).any()
-        return own + float(ground.cost(grid).mean()) + _OVERLAP_COST * float(overlaps) + _OUTSIDE_COST * float(outside)
-
-    return min(places, key=cost)[0]
+    corners = np.array([box[:2], box[2:]])
+    rows, cols = (np.linspace(low, high, 7) for low, high in corners.T)
+    grid = np.stack(np.meshgrid(rows, cols, indexing="ij"), axis=-1)
+    overlaps = ((taken[:, :2] < box[2:]) & (taken[:, 2:] > box[:2])).all(1).sum()
+    outside = ground.outside(corners, margin).any()
+    return float(ground.cost(grid).mean()) + _OVERLAP_COST * float(overlaps) + _OUTSIDE_COST * float(outside)

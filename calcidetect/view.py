@@ -191,12 +191,10 @@ def _moved(candidate: Candidate, grid: Grid, view: View) -> Candidate:
     )
 
 
-def obstacles(field_mask: Mask | None, bone: Mask | None) -> FloatImage | None:
-    """Return where marks had better not lie, >= 0 with bone as 1, on the grid of the masks."""
+def obstacles(field_mask: Mask | None, bone: Mask | None) -> FloatImage:
+    """Return where marks had better not lie, >= 0 with bone as 1, on the grid of the masks; one 0 without any."""
     grid = field_mask if bone is None else bone
-    if grid is None:
-        return None
-    rows, cols = grid.shape
+    rows, cols = (1, 1) if grid is None else grid.shape
     cost = np.zeros((rows, cols), np.float32)
     if field_mask is not None:
         outside = ~resize_mask(field_mask, (rows, cols))
@@ -208,7 +206,7 @@ def obstacles(field_mask: Mask | None, bone: Mask | None) -> FloatImage | None:
 
 
 def part_of(picture: FloatImage, view: View, grid: Grid) -> FloatImage:
-    """Return what `view` shows of `picture`, which spans the film on any grid; at least a pixel."""
+    """Return what `view` shows of an array that spans the film on any grid; at least a pixel."""
     scale = np.array(picture.shape) / grid.shape
     low = np.minimum(np.floor(view.part[:2] * scale).astype(int), np.array(picture.shape) - 1)
     high = np.maximum(np.ceil(view.part[2:] * scale).astype(int), low + 1)

@@ -43,9 +43,11 @@ LAYERS = (
     {"drawing"},
     {"scene", "shapes"},
     {"arrows", "lettering"},
-    {"layout", "view"},
+    {"layout", "view", "captions"},
+    {"page"},
     {"overlay", "dicom_out", "follow_up"},
     {"writers", "samples", "annotations"},
+    {"figure"},
     {"batch", "review", "node"},
     {"evaluation", "simulations"},  # the one reads what the batch wrote, the other names files as it does
     {"cli"},
