@@ -143,7 +143,7 @@ def style_for(
         head_px=0.42 * arrow,
         head_width_px=0.36 * arrow,
         shaft_px=0.105 * arrow,
-        outline_px=max(0.024 * arrow, 0.6),
+        outline_px=max(0.03 * arrow, 0.6),
         letter_px=0.7 * arrow,
         text_px=max(0.012 * short, _LEAST_TEXT_PX),
         margin_px=0.02 * short,

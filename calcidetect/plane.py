@@ -55,7 +55,7 @@ def last_crossing(origin: Points, rays: Points, *, starts: Points, stops: Points
     """Distance (n,) from `origin` (2,) to the last segment (m, 2) that each of `rays` (n, 2) meets, -inf for none."""
     edge, offset = stops - starts, starts - origin
     slope = cross(rays[:, None], edge)
-    parallel = slope == 0
+    parallel = np.abs(slope) < _TINY**2
     slope = np.where(parallel, 1, slope)
     reach = cross(offset, edge) / slope
     where = cross(offset, rays[:, None]) / slope
@@ -78,7 +78,7 @@ def contains(polygon: Points, points: Points) -> Truths:
     starts, stops = polygon, np.roll(polygon, -1, axis=0)
     rows, cols = points[:, None, 0], points[:, None, 1]
     astride = (starts[:, 0] > rows) != (stops[:, 0] > rows)
-    rise = np.where(starts[:, 0] == stops[:, 0], 1, stops[:, 0] - starts[:, 0])
+    rise = np.where(np.abs(stops[:, 0] - starts[:, 0]) < _TINY, 1, stops[:, 0] - starts[:, 0])
     crossing = starts[:, 1] + (rows - starts[:, 0]) * (stops[:, 1] - starts[:, 1]) / rise
     return np.asarray((astride & (cols < crossing)).sum(1) % 2 == 1)
 

@@ -6,6 +6,7 @@ name says ``x``/``y``. Arrays in records are read-only.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -38,6 +39,11 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def _shown(how: str, record: Any) -> Any:
+    """Let `calcidetect.notebook` show a record; by name, as records import nothing that draws."""
+    return getattr(importlib.import_module("calcidetect.notebook"), how)(record)
 
 
 def _freeze_arrays(record: Any, *names: str) -> None:
@@ -361,6 +367,9 @@ class Report:
         """The candidates labelled ``calcification``: what the arrows point at."""
         return tuple(c for c in self.candidates if c.label == MARK)
 
+    def _repr_html_(self) -> str:
+        return str(_shown("report_html", self))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scan:
@@ -378,3 +387,6 @@ class Scan:
     background: Background
     labels: LabelImage
     report: Report
+
+    def _repr_png_(self) -> bytes:
+        return bytes(_shown("scan_png", self))
