@@ -12,14 +12,14 @@ from calcidetect.captions import KINDS, region_words
 from calcidetect.overlay import NOTICE, draw_scan, encode_png
 from calcidetect.types import Candidate, Report, Scan
 
-_LONGEST_PX = 640  # of a film in a notebook: arrows are legible, and a saved notebook stays small
+_LONGEST_PX = 480  # of a film in a notebook: arrows are legible, and a saved notebook stays below 200 kB
 _MOST_ROWS = 20
 _COLUMNS = ("", "score", "what", "where", "size", "contrast", "bone distance")
 
 
 def scan_png(scan: Scan) -> bytes:
-    """Return the film with its arrows as PNG, at most 640 pixels long."""
-    return encode_png(draw_scan(scan, longest_px=_LONGEST_PX))
+    """Return the film with its arrows as PNG, at most 480 pixels long."""
+    return encode_png(draw_scan(scan, longest_px=_LONGEST_PX), effort=9)
 
 
 def report_html(report: Report) -> str:

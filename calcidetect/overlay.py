@@ -108,14 +108,14 @@ def _view(shape: tuple[int, int], longest_px: int | None) -> View:
     return sized(whole.part, rows=max(1, round(shape[0] * longest_px / max(shape))))
 
 
-def encode_png(picture: ColourPicture | GreyPicture) -> bytes:
-    """Compress a grey or RGB picture to PNG, fast rather than small; RGB without colour is stored as grey."""
+def encode_png(picture: ColourPicture | GreyPicture, *, effort: int = 1) -> bytes:
+    """Compress a grey or RGB picture to PNG, fast (1) to small (9); RGB without colour is stored as grey."""
     pixels = picture
     if picture.ndim == 3:
         grey = np.ascontiguousarray(picture[..., 0])
         plain = all(np.array_equal(grey, picture[..., k]) for k in (1, 2))
         pixels = grey if plain else np.ascontiguousarray(picture[..., ::-1])
-    _, encoded = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    _, encoded = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, effort])
     return encoded.tobytes()
 
 

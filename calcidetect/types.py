@@ -322,7 +322,7 @@ class Candidate:
             raise ValueError(f"empty box {self.x0, self.y0, self.x1, self.y1}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Report:
     """What a scan says of one film, without arrays.
 
@@ -367,11 +367,15 @@ class Report:
         """The candidates labelled ``calcification``: what the arrows point at."""
         return tuple(c for c in self.candidates if c.label == MARK)
 
+    def __repr__(self) -> str:  # the generated one fills pages, and a saved notebook would keep the path
+        where = " ".join(word for word in (self.region, self.laterality) if word)
+        return f"<Report: {where}, {len(self.marks)} marks, {len(self.candidates)} candidates>"
+
     def _repr_html_(self) -> str:
         return str(_shown("report_html", self))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Scan:
     """Everything known about one film: arrays for overlays, masks and notebooks, and the report.
 
@@ -387,6 +391,10 @@ class Scan:
     background: Background
     labels: LabelImage
     report: Report
+
+    def __repr__(self) -> str:
+        rows, cols = self.radiograph.grid.shape
+        return f"<Scan: film of {rows} x {cols}, {self.report!r}>"
 
     def _repr_png_(self) -> bytes:
         return bytes(_shown("scan_png", self))

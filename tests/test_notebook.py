@@ -20,7 +20,7 @@ def test_large_film_is_shown_small():
     pixels = np.tile(np.linspace(0, 1, 1200, dtype=np.float32), (1800, 1))
     film = dataclasses.replace(scan.radiograph, grid=grid, pixels=pixels, valid=np.ones(grid.shape, bool))
     shown = dataclasses.replace(scan, radiograph=film)._repr_png_()
-    assert cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_GRAYSCALE).shape == (640, 427)
+    assert cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_GRAYSCALE).shape == (480, 320)
 
 
 def test_report_shows_its_candidates_as_a_table():
@@ -50,3 +50,9 @@ def test_long_report_shows_its_best_twenty():
     assert isinstance(small_scan().report, Report)
     assert html.count("<tr>") == 21
     assert "… and 30 more" in html
+
+
+def test_plain_text_is_one_line_without_the_path():
+    scan = small_scan("films/doe_jane.dcm")
+    assert repr(scan.report) == "<Report: shoulder L, 1 marks, 2 candidates>"
+    assert repr(scan) == "<Scan: film of 60 x 40, <Report: shoulder L, 1 marks, 2 candidates>>"
