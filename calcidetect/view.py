@@ -11,7 +11,7 @@ import numpy.typing as npt
 from calcidetect.arrays import FloatImage, Mask
 from calcidetect.drawing import Box
 from calcidetect.lettering import scale_length
-from calcidetect.ops import components, resize_area, resize_mask
+from calcidetect.ops import components, fill_holes, resize_area, resize_mask
 from calcidetect.types import Candidate, Grid, Radiograph, Scan
 
 GreyPicture = npt.NDArray[np.uint8]
@@ -24,8 +24,8 @@ _GAMMA = (0.65, 1.5)  # bounds of the correction towards it
 _LUT_STEPS = 4096
 _ISLAND = 12.0  # burned-in text, plates and metal within the field: print over an R or L plate hides what side it is
 _OUTSIDE_FIELD = 0.5  # an arrow had better not lie on shutters and frames, but rather there than on bone
-_EXPOSED_LINE = 0.9  # a line of the film with less exposed than this is cropped,
-_MOST_TRIMMED = 0.08  # but no more than this share of the field's box from each side: fields may be round
+_EXPOSED_LINE = 0.97  # lines of the film with less exposed than this are cropped: a tilted shutter's edge,
+_MOST_TRIMMED = 0.08  # if no more than this share of the field's box from a side; round fields, labels stay
 _KEPT_AROUND_MARKS = 0.02  # of the film's short side: no crop comes nearer to a candidate
 
 
@@ -71,7 +71,7 @@ def exposed_part(scan: Scan) -> Box:
     What is left of a tilted or round shutter in the corners stays.
     """
     shape = scan.radiograph.grid.shape
-    box = _trimmed(scan.field.mask)
+    box = _trimmed(fill_holes(scan.field.mask, np.inf))  # plates within the field are no shutters
     scale = np.array(shape) / scan.field.mask.shape
     low, high = np.floor(box[0] * scale), np.ceil(box[1] * scale)
     margin = _KEPT_AROUND_MARKS * min(shape)
@@ -95,10 +95,10 @@ def _trimmed(mask: Mask) -> npt.NDArray[np.float64]:
 
 
 def _skipped(exposed: npt.NDArray[np.float64]) -> int:
-    """How many of the first lines are exposed too little, up to the most that may be trimmed."""
+    """How many of the first lines to leave out until one is exposed well; none where that is not soon."""
     most = int(_MOST_TRIMMED * len(exposed))
-    poor = np.flatnonzero(exposed[:most] < _EXPOSED_LINE)
-    return int(poor[-1]) + 1 if len(poor) else 0
+    good = np.flatnonzero(exposed[:most] >= _EXPOSED_LINE)
+    return int(good[0]) if len(good) else 0
 
 
 # --- greys ------------------------------------------------------------------------------------------------------------
