@@ -136,33 +136,40 @@ def _half_width(style: LayoutStyle) -> float:
 
 
 def _options(group: Group, solid: _Solid, *, ground: Ground, style: LayoutStyle) -> _Options:
-    """Every arrow along a ray from the middle of the group's largest member, in every length, with its cost."""
+    """Every arrow from beyond the group's edge towards its largest member, in every length, with its cost."""
     mine = np.isin(solid.ids, group)
     own = solid.pick(mine).outlines
-    starts = np.vstack(own)
-    stops = np.vstack([np.roll(outline, -1, axis=0) for outline in own])
-    middle = plane.outline_middle(max(own, key=lambda outline: abs(plane.area(outline))))
-    rays = plane.directions(_DIRECTIONS)
-    reach = plane.last_crossing(middle, rays, starts=starts, stops=stops)
-    rays, reach = rays[np.isfinite(reach)], reach[np.isfinite(reach)]
-    shares = np.repeat(_LENGTHS, len(rays))
-    along, reach = np.tile(rays, (len(_LENGTHS), 1)), np.tile(reach, len(_LENGTHS))
-    tips = middle + (reach + style.outline_px)[:, None] * along
+    tips, along, detour = _tips(own, style)
+    shares = np.repeat(_LENGTHS, len(tips))
+    tips, along, detour = (np.concatenate([part] * len(_LENGTHS)) for part in (tips, along, detour))
     tails = tips + style.arrow_px * shares[:, None] * along
     shift = _shift_into_film(tips, tails, along, ground=ground, style=style)
     tips, tails = (np.clip(end + shift, 0, ground.last) for end in (tips, tails))
     moved = np.hypot(*shift.T) / style.arrow_px
     others = solid.pick(~mine & solid.near(np.concatenate([tips, tails]), style.arrow_px))
     cost = (
-        _FAR_COST * (reach - reach.min()) / style.arrow_px
+        _FAR_COST * detour / style.arrow_px
         + _INWARD_COST * _inward(tips, along, ground)
         + _SHORT_COST * (1 - shares)
         + _OBSTACLE_COST * ground.cost(_lanes(tips, tails, along, style)).mean((0, 1))
-        + _OWN_COST * _grazes(tips, tails, starts, style)
+        + _OWN_COST * _grazes(tips, tails, np.vstack(own), style)
         + _WITHIN_COST * ((moved > 0) + moved)
         + _MARKED_COST * _over(tips, tails, others, style).sum(1)
     )
     return _Options(tips, tails, np.round(cost, 6))
+
+
+def _tips(outlines: Sequence[Points], style: LayoutStyle) -> tuple[Points, Points, Points]:
+    """Tips (n, 2) where rays from the middle of the largest outline leave them all, the rays (n, 2), and how much (n,)
+    farther each tip is from that middle than the nearest.
+    """
+    starts = np.vstack(outlines)
+    stops = np.vstack([np.roll(outline, -1, axis=0) for outline in outlines])
+    middle = plane.outline_middle(max(outlines, key=lambda outline: abs(plane.area(outline))))
+    rays = plane.directions(_DIRECTIONS)
+    reach = plane.last_crossing(middle, rays, starts=starts, stops=stops)
+    rays, reach = rays[np.isfinite(reach)], reach[np.isfinite(reach)]
+    return middle + (reach + style.outline_px)[:, None] * rays, rays, reach - reach.min()
 
 
 def _shift_into_film(tips: Points, tails: Points, along: Points, *, ground: Ground, style: LayoutStyle) -> Points:

@@ -44,6 +44,12 @@ class Box(NamedTuple):
     row1: float
     col1: float
 
+    @property
+    def corners(self) -> Points:
+        """The four corners (4, 2), in order."""
+        low_row, low_col, high_row, high_col = self
+        return np.array([(low_row, low_col), (low_row, high_col), (high_row, high_col), (high_row, low_col)], float)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayoutStyle:

@@ -13,7 +13,6 @@ from calcidetect.arrays import FloatImage, Mask
 from calcidetect.arrows import place_arrows
 from calcidetect.drawing import Box, Layout, LayoutStyle, arrow_box, style_for
 from calcidetect.lettering import place_letters, place_notice, place_scale
-from calcidetect.plane import Points
 from calcidetect.scene import Ground, box_of, outline_of
 from calcidetect.types import MARK, Candidate
 
@@ -62,7 +61,7 @@ def lay_out(
     style = style or style_for(shape)
     ground = Ground(shape, np.zeros((1, 1)) if obstacles is None else obstacles)
     marks = [c for c in candidates if c.label == MARK]
-    solid = [*map(_corners, taken), *(outline_of(c) for c in candidates if c.label != MARK)]
+    solid = [*(box.corners for box in taken), *(outline_of(c) for c in candidates if c.label != MARK)]
     arrows = place_arrows(marks, taken=solid, ground=ground, style=style)
     busy = [*taken, *map(box_of, candidates), *(arrow_box(arrow, style) for arrow in arrows)]
     letters = place_letters(candidates, busy=busy, ground=ground, style=style)
@@ -71,7 +70,3 @@ def lay_out(
     busy += [print_.box] if print_ else []
     bar = place_scale(*scale, busy=busy, ground=ground, style=style) if scale else None
     return Layout(arrows=arrows, letters=letters, notice=print_, scale=bar)
-
-
-def _corners(box: Box) -> Points:
-    return np.array([(box.row0, box.col0), (box.row0, box.col1), (box.row1, box.col1), (box.row1, box.col0)])

@@ -57,8 +57,7 @@ def outline_of(candidate: Candidate) -> Points:
     contour = np.array(candidate.contour, dtype=float).reshape(-1, 2)
     if len(contour) > 2 and abs(plane.area(contour)) > _LEAST_AREA_PX:
         return contour
-    row0, col0, row1, col1 = box_of(candidate)
-    return np.array([(row0, col0), (row0, col1), (row1, col1), (row1, col0)])
+    return box_of(candidate).corners
 
 
 def group_candidates(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from calcidetect.drawing import Box, Layout, LayoutStyle, Text, arrow_polygon
+from calcidetect.drawing import Layout, LayoutStyle, Text, arrow_polygon
 from calcidetect.plane import Points
 
 _LEAST_TEXT_RIM_PX = 0.9  # a thinner one leaves small print unread on white
@@ -33,7 +33,7 @@ def layout_shapes(layout: Layout, style: LayoutStyle) -> tuple[Shape, ...]:
     thin = max(style.outline_px / 2, _LEAST_TEXT_RIM_PX)
     shapes = [Shape(text_polygons(layout.notice), thin)] if layout.notice else []
     if layout.scale:
-        shapes.append(Shape((_corners(layout.scale.bar),), thin))
+        shapes.append(Shape((layout.scale.bar.corners,), thin))
         shapes.append(Shape(text_polygons(layout.scale.text), thin))
     shapes += [Shape((arrow_polygon(arrow, style),), style.outline_px) for arrow in layout.arrows]
     shapes += [Shape(text_polygons(letter), style.outline_px) for letter in layout.letters]
@@ -47,10 +47,6 @@ def text_polygons(text: Text) -> tuple[Points, ...]:
     below = _BASELINE * text.size_px if box.row1 - box.row0 > 1.2 * text.size_px else 0.0
     left = (box.col0 + box.col1 - width * text.size_px) / 2
     return tuple(np.array([box.row1 - below, left]) + text.size_px * glyph for glyph in glyphs)
-
-
-def _corners(box: Box) -> Points:
-    return np.array([(box.row0, box.col0), (box.row0, box.col1), (box.row1, box.col1), (box.row1, box.col0)])
 
 
 @lru_cache(maxsize=256)
