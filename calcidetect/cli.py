@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from calcidetect import __version__
 from calcidetect.config import Config, load_config, parse_assignments
-from calcidetect.errors import CalcidetectError
+from calcidetect.errors import CalcidetectError, ConfigError
 
 if TYPE_CHECKING:
     from calcidetect.batch import FilmResult, Progress
+    from calcidetect.types import Scan
 
 EXIT_OK = 0
 EXIT_SOME_FAILED = 1
@@ -34,6 +35,7 @@ _SOFT_HELP = (
     "JSON with polygons of soft tissue: a list of {film, soft} or {film: [polygons]}; without it, the body more than "
     "2 mm from what the program takes for bone (on chest films this holds the lungs: give polygons)"
 )
+_CROP_HELP = "show the exposed field without shutters and frames (the default), or the whole film"
 _NOTICE = "Candidates for a human reader; not for diagnosis."
 
 
@@ -65,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"calcidetect {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_scan(commands)
+    _add_figure(commands)
     _add_inspect(commands)
     _add_phantom(commands)
     _add_evaluate(commands)
@@ -80,6 +83,12 @@ def _add_scan(commands: Any) -> None:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes (1)")
     parser.add_argument("--resume", action="store_true", help="go on where an earlier run into DIR stopped")
     parser.add_argument("--format", default="png", metavar="LIST", help=f"comma-separated: {_FORMATS_HELP} (png)")
+    _add_scan_options(parser)
+    parser.set_defaults(run=_scan)
+
+
+def _add_scan_options(parser: argparse.ArgumentParser) -> None:
+    """Add what decides how a film is scanned."""
     parser.add_argument("--region", default="auto", metavar="NAME", help="body region of every film (auto)")
     parser.add_argument("--spacing", type=float, metavar="MM", help="pixel pitch of films that state none")
     parser.add_argument(
@@ -89,7 +98,23 @@ def _add_scan(commands: Any) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting; may be repeated"
     )
-    parser.set_defaults(run=_scan)
+
+
+def _add_figure(commands: Any) -> None:
+    parser = commands.add_parser(
+        "figure",
+        help="draw films as the lettered panels of one figure",
+        description="Draw films side by side, as a case report prints them. " + _NOTICE,
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="films in the order of the panels, or folders of them")
+    parser.add_argument("--out", required=True, metavar="FILE", help="the figure: a .png, .svg or .pdf file")
+    parser.add_argument("--columns", type=_natural, metavar="N", help="panels in a row (3 at most, then a square)")
+    parser.add_argument("--height", type=float, default=80.0, metavar="MM", help="height of each panel in print (80)")
+    parser.add_argument("--dpi", type=_natural, default=300, metavar="N", help="pixels per inch of print (300)")
+    parser.add_argument("--captions", action="store_true", help="say below each panel what it shows")
+    parser.add_argument("--crop", action=argparse.BooleanOptionalAction, default=True, help=_CROP_HELP)
+    _add_scan_options(parser)
+    parser.set_defaults(run=_figure)
 
 
 def _add_inspect(commands: Any) -> None:
@@ -149,8 +174,7 @@ def _natural(text: str) -> int:
 
 
 def _scan(args: argparse.Namespace) -> int:
-    config = load_config(args.config) if args.config else Config()
-    config = config.replace(parse_assignments(args.set))
+    config = _config(args)
     from calcidetect.batch import scan_many
 
     with _progress() as progress:
@@ -171,6 +195,11 @@ def _scan(args: argparse.Namespace) -> int:
     print(f"{scanned} of {len(results)} films scanned, {candidates} candidates; results in {args.out}")
     print(_NOTICE)
     return EXIT_OK if scanned == len(results) else EXIT_SOME_FAILED
+
+
+def _config(args: argparse.Namespace) -> Config:
+    config = load_config(args.config) if args.config else Config()
+    return config.replace(parse_assignments(args.set))
 
 
 def _formats(text: str) -> tuple[str, ...]:
@@ -199,6 +228,47 @@ def _progress() -> Iterator[Progress]:
 def _outcome(result: FilmResult) -> str:
     name = _one_line(result.film["film"])
     return f"{name}: {len(result.candidates)} candidates" if result.ok else f"{name}: failed. {result.film['error']}"
+
+
+def _figure(args: argparse.Namespace) -> int:
+    config = _config(args)
+    from calcidetect.figure import check_order, draw_figure, write_figure
+
+    films = check_order(args.paths, out=args.out)
+    if args.min_score is not None and not 0 <= args.min_score <= 1:
+        raise ConfigError(f"The lowest score must lie between 0 and 1, got {args.min_score}.")
+    missing: list[str] = []
+    scans = _scanned(films, args, config, missing=missing)
+    how = {"columns": args.columns, "height_mm": args.height, "dpi": args.dpi}
+    try:
+        page = draw_figure(scans, captions=args.captions, crop=args.crop, **how)
+    except ConfigError:
+        if len(missing) < len(films):
+            raise
+        _complain("calcidetect: no film could be scanned, so there is no figure.")
+        return EXIT_SOME_FAILED
+    write_figure(page, args.out)
+    print(f"{len(films) - len(missing)} of {len(films)} films drawn; figure in {args.out}")
+    print(_NOTICE)
+    return EXIT_SOME_FAILED if missing else EXIT_OK
+
+
+def _scanned(
+    films: Sequence[str], args: argparse.Namespace, config: Config, *, missing: list[str]
+) -> Iterator[Scan | None]:
+    """Scan film after film; None and a complaint for one that can't be, which `missing` then names."""
+    from calcidetect.errors import FieldError, ReadError
+    from calcidetect.pipeline import scan
+
+    for number, film in enumerate(films, start=1):
+        try:
+            yield scan(film, config=config, region=args.region, spacing_mm=args.spacing, min_score=args.min_score)
+        except (ReadError, FieldError) as error:
+            missing.append(film)
+            _complain(f"calcidetect: {error} Its panel is left out.")
+            yield None
+        else:
+            _complain(f"[{number}/{len(films)}] {film}")
 
 
 def _inspect(args: argparse.Namespace) -> int:

@@ -55,7 +55,7 @@ def last_crossing(origin: Points, rays: Points, *, starts: Points, stops: Points
     """Distance (n,) from `origin` (2,) to the last segment (m, 2) that each of `rays` (n, 2) meets, -inf for none."""
     edge, offset = stops - starts, starts - origin
     slope = cross(rays[:, None], edge)
-    parallel = slope == 0
+    parallel = np.abs(slope) < _TINY**2
     slope = np.where(parallel, 1, slope)
     reach = cross(offset, edge) / slope
     where = cross(offset, rays[:, None]) / slope
@@ -71,6 +71,23 @@ def crosses_box(starts: Points, stops: Points, boxes: Points) -> Truths:
     enter, leave = np.minimum(a, b), np.maximum(a, b)
     entered = np.maximum(np.maximum(enter[..., 0], enter[..., 1]), 0)
     return np.asarray(entered <= np.minimum(np.minimum(leave[..., 0], leave[..., 1]), 1))
+
+
+def contains(polygon: Points, points: Points) -> Truths:
+    """Which of the `points` (n, 2) lie within a polygon (m, 2), by the parity of crossings."""
+    starts, stops = polygon, np.roll(polygon, -1, axis=0)
+    rows, cols = points[:, None, 0], points[:, None, 1]
+    astride = (starts[:, 0] > rows) != (stops[:, 0] > rows)
+    rise = np.where(np.abs(stops[:, 0] - starts[:, 0]) < _TINY, 1, stops[:, 0] - starts[:, 0])
+    crossing = starts[:, 1] + (rows - starts[:, 0]) * (stops[:, 1] - starts[:, 1]) / rise
+    return np.asarray((astride & (cols < crossing)).sum(1) % 2 == 1)
+
+
+def meets(starts: Points, stops: Points, polygon: Points, *, within: float) -> Truths:
+    """Which segments (n, 2) cross a polygon (m, 2), lie in it, or come nearer than `within` to one of its corners."""
+    near = point_distance(polygon, starts=starts, stops=stops).min(1) < within
+    crossing = crosses(starts, stops, tips=polygon, tails=np.roll(polygon, -1, axis=0)).any(1)
+    return np.asarray(near | crossing | contains(polygon, starts))
 
 
 def point_distance(points: Points, *, starts: Points, stops: Points) -> Points:
@@ -90,7 +107,13 @@ def segment_distance(starts: Points, stops: Points, *, tips: Points, tails: Poin
         point_distance(starts, starts=tips, stops=tails).T,
         point_distance(stops, starts=tips, stops=tails).T,
     ]
+    crossing = crosses(starts, stops, tips=tips, tails=tails)
+    return np.asarray(np.where(crossing, 0, np.minimum.reduce(ends)), np.float64)
+
+
+def crosses(starts: Points, stops: Points, *, tips: Points, tails: Points) -> Truths:
+    """Whether each segment (n, 2) crosses each other segment (m, 2): bool (n, m); touching is not crossing."""
     a, b = starts[:, None], stops[:, None]
     apart = cross(b - a, tips - a) * cross(b - a, tails - a)
     beside = cross(tails - tips, a - tips) * cross(tails - tips, b - tips)
-    return np.asarray(np.where((apart < 0) & (beside < 0), 0, np.minimum.reduce(ends)), np.float64)
+    return np.asarray((apart < 0) & (beside < 0))

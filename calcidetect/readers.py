@@ -32,7 +32,7 @@ _CLEAR_LOG_ODDS = 3.0
 
 _DIRECTORY_FILE = "DICOMDIR"
 _FILM_SUFFIXES = {".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
-_RESULT_SUFFIXES = (".overlay.png", ".bone.png", ".calc.png", ".truth.png")
+_RESULT_SUFFIXES = (".overlay.png", ".bone.png", ".calc.png", ".truth.png", ".figure.png")
 
 
 def load(path: StrPath, *, spacing_mm: float | None = None) -> Radiograph:

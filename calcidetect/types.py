@@ -6,6 +6,7 @@ name says ``x``/``y``. Arrays in records are read-only.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -44,6 +45,11 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def _shown(how: str, record: Any) -> Any:
+    """Let `calcidetect.notebook` show a record; by name, as records import nothing that draws."""
+    return getattr(importlib.import_module("calcidetect.notebook"), how)(record)
 
 
 def _freeze_arrays(record: Any, *names: str) -> None:
@@ -327,7 +333,7 @@ class Candidate:
             raise ValueError(f"empty box {self.x0, self.y0, self.x1, self.y1}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Report:
     """What a scan says of one film, without arrays.
 
@@ -372,8 +378,15 @@ class Report:
         """The candidates labelled ``calcification``: what the arrows point at."""
         return tuple(c for c in self.candidates if c.label == MARK)
 
+    def __repr__(self) -> str:  # the generated one fills pages, and a saved notebook would keep the path
+        where = " ".join(word for word in (self.region, self.laterality) if word)
+        return f"<Report: {where}, {len(self.marks)} marks, {len(self.candidates)} candidates>"
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+    def _repr_html_(self) -> str:
+        return str(_shown("report_html", self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Scan:
     """Everything known about one film: arrays for overlays, masks and notebooks, and the report.
 
@@ -389,3 +402,10 @@ class Scan:
     background: Background
     labels: LabelImage
     report: Report
+
+    def __repr__(self) -> str:
+        rows, cols = self.radiograph.grid.shape
+        return f"<Scan: film of {rows} x {cols}, {self.report!r}>"
+
+    def _repr_png_(self) -> bytes:
+        return bytes(_shown("scan_png", self))

@@ -495,6 +495,11 @@ def test_readme_explains_every_option_of_scan(readme):
     assert [option for option in options.split() if f"`{option}" not in readme] == []
 
 
+def test_readme_explains_every_option_of_figure(readme):
+    options = "--out --captions --height --columns --no-crop"
+    assert [option for option in (*options.split(), "--dpi") if f"`{option}" not in readme] == []
+
+
 def test_readme_names_every_region_and_format(readme):
     assert [name for name in (*regions.names(), *writers.FORMATS, "none") if f"`{name}`" not in readme] == []
 

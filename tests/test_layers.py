@@ -42,9 +42,14 @@ LAYERS = (
     {"clusters", "mimics", "zones"},  # what is at a place, after it was measured
     # 3 to 7
     {"pipeline"},
-    {"layout"},
+    {"drawing"},
+    {"scene", "shapes"},
+    {"arrows", "lettering"},
+    {"layout", "view", "captions"},
+    {"page"},
     {"overlay", "dicom_out", "follow_up"},
     {"writers", "samples", "annotations"},
+    {"figure", "notebook"},
     {"batch", "review", "node"},
     {"evaluation", "simulations"},  # the one reads what the batch wrote, the other names files as it does
     {"cli"},
@@ -111,6 +116,14 @@ def test_filters_of_image_libraries_are_called_by_ops_alone():
     assert callers <= FILTERING
 
 
+def test_modules_are_loaded_by_name_for_notebooks_and_public_names_alone():
+    loaders = {_module(path) for path in _files() for call in _calls(path) if call.endswith("import_module")}
+    assert loaders == {"__init__", "types"}
+    by_name = ast.walk(ast.parse((PACKAGE / "types.py").read_text(encoding="utf-8")))
+    names = [node.value for node in by_name if isinstance(node, ast.Constant) and str(node.value).startswith("calcid")]
+    assert names == ["calcidetect.notebook"]
+
+
 def test_highdicom_has_one_importer():
     assert {_module(path) for path in _files() for name in _imports(path) if name.startswith("highdicom")} <= {
         "dicom_out"
@@ -157,6 +170,7 @@ def test_what_needs_no_film_loads_no_heavy_library(statement):
 
 
 def test_scanning_loads_no_plotting_library():
+    assert not _loaded_after("import calcidetect.figure, calcidetect.notebook") & {"matplotlib", "IPython"}
     assert not _loaded_after("import calcidetect.batch") & {"matplotlib", "highdicom", "dask"}
 
 

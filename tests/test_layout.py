@@ -5,20 +5,15 @@ import numpy as np
 import pytest
 
 from calcidetect import plane
-from calcidetect.layout import (
-    DEFAULT_LETTERS,
-    Box,
-    arrow_box,
-    arrow_polygon,
-    group_candidates,
-    lay_out,
-    scale_length,
-    style_for,
-)
+from calcidetect.drawing import DEFAULT_LETTERS, Box, arrow_box, arrow_polygon, style_for
+from calcidetect.layout import lay_out
+from calcidetect.lettering import scale_length
+from calcidetect.scene import group_candidates
 from calcidetect.types import Candidate
 
 SQUARE_FILM = (400, 400)
 STYLE = style_for(SQUARE_FILM)
+NOTICE = "not for diagnosis"
 
 
 def deposit(id_, row, col, *, radius=5.0, label="calcification", wobble=0.0, seed=0):
@@ -95,10 +90,10 @@ def overlap(a, b):
     return a.row0 < b.row1 and a.row1 > b.row0 and a.col0 < b.col1 and a.col1 > b.col0
 
 
-def lies_on_box(arrow, candidate, widen=0.0):
-    box = np.array([(candidate.y0, candidate.x0, candidate.y1 - 1, candidate.x1 - 1)], float)
-    box += np.array([-widen, -widen, widen, widen])
-    return bool(plane.crosses_box(np.array([arrow.tip]), np.array([arrow.tail]), box).any())
+def lies_on(arrow, candidate, widen=0.0):
+    outline = np.array(candidate.contour)
+    inside = plane.contains(outline, np.array([arrow.tip, arrow.tail])).any()
+    return bool(inside) or distance_to(arrow, *edges(candidate)) < widen
 
 
 def assert_faultless(arrows, candidates, style):
@@ -106,7 +101,7 @@ def assert_faultless(arrows, candidates, style):
     for k, arrow in enumerate(arrows):
         assert all(arrow_gap(arrow, other) >= clearance for other in arrows[:k])
         others = [c for c in candidates if c.id not in arrow.ids]
-        assert not any(lies_on_box(arrow, other, widen=style.head_width_px / 2) for other in others)
+        assert not any(lies_on(arrow, other, widen=style.head_width_px / 2) for other in others)
 
 
 def assert_within(box, shape):
@@ -303,7 +298,7 @@ def test_label_without_letter_is_refused_by_name():
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (20, 20), (40, 700)])
 def test_small_and_narrow_films_hold_all_that_is_drawn(shape):
     whole = from_outline(1, [(0, 0), (0, shape[1] - 1), (shape[0] - 1, shape[1] - 1), (shape[0] - 1, 0)])
-    layout = lay_out([whole], shape=shape, scale=(5.0, "1 mm"))
+    layout = lay_out([whole], shape=shape, notice=NOTICE, scale=(5.0, "1 mm"))
     for arrow in layout.arrows:
         points = np.array([arrow.tip, arrow.tail])
         assert (points >= 0).all()
@@ -339,9 +334,9 @@ def test_two_hundred_deposits_are_laid_out_within_a_second():
 
 
 def test_notice_gives_way_to_a_deposit_in_its_corner():
-    empty = lay_out((), shape=SQUARE_FILM).notice.box
+    empty = lay_out((), shape=SQUARE_FILM, notice=NOTICE).notice.box
     corner = deposit(1, (empty.row0 + empty.row1) / 2, (empty.col0 + empty.col1) / 2)
-    moved = lay_out([corner], shape=SQUARE_FILM).notice.box
+    moved = lay_out([corner], shape=SQUARE_FILM, notice=NOTICE).notice.box
     assert empty.col0 < 60
     assert moved.col0 > corner.x1
     assert moved.row1 > 380

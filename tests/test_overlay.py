@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from small_scans import small_candidate, small_scan
 
-from calcidetect.layout import Box, lay_out, style_for
-from calcidetect.overlay import NOTICE, display_window, draw, draw_layout, draw_scan, encode_png
+from calcidetect.drawing import Box, style_for
+from calcidetect.layout import lay_out
+from calcidetect.overlay import NOTICE, draw, draw_layout, draw_scan, encode_png
 from calcidetect.types import Grid, Radiograph, Report, Source
+from calcidetect.view import display_window
 
 
 def film(pixels, *, spacing_mm=None, spacing_source="pixel_spacing", valid=None, source_shape=None):

@@ -318,7 +318,7 @@ def test_damaged_bytes_raise_nothing_but_read_errors(tmp_path, name):
 
 
 def test_folder_gives_its_films_in_order(tmp_path):
-    for name in ("b/2", "a.png", "b/1.dcm", ".hidden/x.dcm", "a.overlay.png"):
+    for name in ("b/2", "a.png", "b/1.dcm", ".hidden/x.dcm", "a.overlay.png", "a.figure.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         write_dicom(tmp_path / name, FILM)
     (tmp_path / "notes.txt").write_text("no film")
