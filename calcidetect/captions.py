@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from calcidetect.drawing import DEFAULT_LETTERS, LETTERS
-from calcidetect.types import Report
+from calcidetect.types import TWO_LIMBS, Report
 
 KINDS = {
     "calcification": "candidate calcification",
@@ -24,7 +24,6 @@ KINDS = {
 
 _SIDES = {"R": "right {}", "L": "left {}", "B": "both {}s"}
 _SIDELESS = ("chest", "other")
-_BOTH = {"both foots": "both feet"}
 _MOST_ZONES = 4  # more make a list that nobody reads
 
 
@@ -38,8 +37,9 @@ def region_words(report: Report) -> str:
     """
     if report.region in _SIDELESS:
         return "film" if report.region == "other" else report.region
-    words = _SIDES.get(report.laterality, "{}").format(report.region)
-    return _BOTH.get(words, words)
+    sideless = "{}s" if TWO_LIMBS in report.flags else "{}"  # of two views of one limb, or of both limbs: who knows
+    words = _SIDES.get(report.laterality, sideless).format(report.region)
+    return words.replace("foots", "feet")
 
 
 def caption(report: Report, *, letters: Iterable[str] = DEFAULT_LETTERS) -> str:

@@ -55,7 +55,7 @@ def _cells(candidate: Candidate) -> tuple[str, ...]:
     return (
         str(candidate.id),
         f"{candidate.score:.2f}",
-        KINDS[candidate.label],
+        ", ".join(filter(None, (KINDS[candidate.label], candidate.look))),
         candidate.zone,
         _mm(candidate.diameter_mm),
         f"{candidate.contrast_bone:.2f} of bone",

@@ -38,7 +38,19 @@ from calcidetect.errors import FieldError
 from calcidetect.label_regions import centres
 from calcidetect.pixel_features import film_planes
 from calcidetect.regions import Region
-from calcidetect.types import MARK, TRACHEAL, Anatomy, Background, Candidate, Field, Grid, Radiograph, Report, Scan
+from calcidetect.types import (
+    MARK,
+    TRACHEAL,
+    TWO_LIMBS,
+    Anatomy,
+    Background,
+    Candidate,
+    Field,
+    Grid,
+    Radiograph,
+    Report,
+    Scan,
+)
 
 MAX_ENLARGEMENT = 3.0
 """Coarser films are enlarged to the working grid by no more than this: below 1.2 mm pixels there is nothing to find."""
@@ -92,7 +104,7 @@ def scan(
     kinds = mimics.label_kinds(labels, features, working, field, anatomy, region=place, areas=where.areas)
     least = score.OPERATING_POINT if min_score is None else min_score
     candidates, labels = _kept(working, labels, features, kinds, where.words, least=least)
-    words = ("no_bone",) * (not anatomy.bone.any()) + ("two_limbs",) * (where.limbs == 2)
+    words = ("no_bone",) * (not anatomy.bone.any()) + (TWO_LIMBS,) * (where.limbs == 2)
     report = Report(
         source=radiograph.source,
         grid=radiograph.grid,

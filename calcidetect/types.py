@@ -25,6 +25,9 @@ MARK = "calcification"
 TRACHEAL = "tracheal"
 """The label of calcified rings of the trachea: one letter for all of them, whatever they score."""
 
+TWO_LIMBS = "two_limbs"
+"""The flag of a film that shows two limbs, or one in two views."""
+
 LABELS = (
     MARK,
     TRACHEAL,
