@@ -12,7 +12,6 @@ import numpy.typing as npt
 from calcidetect import ops
 from calcidetect.arrays import LabelImage
 from calcidetect.candidate_surroundings import Column
-from calcidetect.label_regions import label_regions
 from calcidetect.score import OPERATING_POINT
 
 GAP_MM = 2.0
@@ -90,7 +89,7 @@ def merged_measures(
         ``contrast_mean``, ``sigmas_mean`` and ``bone_distance_mm``, (n,); right at the index of each spokesman.
     """
     count = len(spokesmen)
-    area = label_regions(labels).area if count else np.empty(0)
+    area = np.bincount(labels.ravel(), minlength=count + 1)[1:].astype(float)
     whole = np.bincount(spokesmen, area, count)
     distance = np.full(count, np.inf)
     np.minimum.at(distance, spokesmen, measures["bone_distance_mm"])

@@ -71,7 +71,10 @@ def label_regions(labels: LabelImage) -> LabelRegions:
 
 def centres(labels: LabelImage) -> Numbers:
     """``(row, col)`` of the centre of each label 1 … n on its own grid, shape (n, 2)."""
-    return label_regions(labels).centres if labels.any() else np.empty((0, 2))
+    flat = np.flatnonzero(labels)
+    label = labels.ravel()[flat] - 1
+    rows, cols = (np.bincount(label, index) for index in np.divmod(flat, labels.shape[1]))
+    return np.stack([rows, cols], axis=1) / np.bincount(label)[:, None]
 
 
 def bounding_box(mask: Mask) -> tuple[Numbers, Numbers]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import FloatImage, LabelImage
+from calcidetect.arrays import FloatImage, LabelImage, Mask
 from calcidetect.candidate_surroundings import Column
 from calcidetect.label_regions import centres
 from calcidetect.regions import Mimic, Region
@@ -24,6 +24,9 @@ SIDE_MM = 14.0
 
 MIDLINE_MM = 30.0
 """How far the trachea's air column may lie from the middle of the body."""
+
+HALVINGS = 2
+"""How often the film is halved to look for the air column, which is wider than that."""
 
 COLUMN_SIGMA_MM = 3.0
 """Gaussian sigma along and across the air column; it is 13 to 25 mm wide in adults."""
@@ -110,16 +113,27 @@ def _rings(
 
 def trachea_axis(radiograph: Radiograph, field: Field, anatomy: Anatomy) -> npt.NDArray[np.float64]:
     """Column of the trachea's axis for each row from the top down to the carina; empty where there is no air column."""
-    pixel_mm = radiograph.grid.nominal_mm
-    rows = np.flatnonzero(field.body.any(axis=1))
+    even = radiograph.pixels / np.float32(anatomy.bone_step)
+    share = field.body.astype(np.float32)
+    for _ in range(HALVINGS):
+        even, share = ops.halve(even), ops.halve(share)
+    factor = 2**HALVINGS
+    axis = _axis(even, share > 0.5, pixel_mm=factor * radiograph.grid.nominal_mm)
+    if not len(axis):
+        return axis
+    rows = np.arange(len(axis) * factor)
+    return (np.interp((rows + 0.5) / factor - 0.5, np.arange(len(axis)), axis) + 0.5) * factor - 0.5
+
+
+def _axis(even: FloatImage, body: Mask, *, pixel_mm: float) -> npt.NDArray[np.float64]:
+    """Column of the trachea's axis for each row of a film in bone steps; empty where there is no air column."""
+    rows = np.flatnonzero(body.any(axis=1))
     if not len(rows):
         return np.empty(0)
     last = int(rows[0] + TRACHEA_SHARE * np.ptp(rows)) + 1
-    body = field.body[:last]
+    body = body[:last]
     middle = float(np.median(np.nonzero(body)[1]))
-    sigma = COLUMN_SIGMA_MM / pixel_mm
-    even = radiograph.pixels / np.float32(anatomy.bone_step)
-    even = ops.smooth(even, sigma)
+    even = ops.smooth(even, COLUMN_SIGMA_MM / pixel_mm)
     aside = round(SIDE_MM / pixel_mm)
     left, right = np.roll(even, aside, axis=1), np.roll(even, -aside, axis=1)
     darkness = (np.minimum(left, right) - even)[:last]  # a lung is dark too, but not between two bright sides

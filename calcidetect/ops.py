@@ -301,6 +301,13 @@ def _rescaled(index: FloatImage, factor: float) -> FloatImage:
     return (index + half) / np.float32(factor) - half
 
 
+def look_up(index: npt.NDArray[np.uint8], table: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Entries (n,) of a table of at most 256 by uint8 (n,) `index`."""
+    padded = np.zeros(256, np.float32)
+    padded[: len(table)] = table
+    return cv2.LUT(index, padded).ravel()
+
+
 def compact(labels: LabelImage) -> LabelImage:
     """Renumber labels 1 … n without gaps, keeping their order."""
     present = np.bincount(labels.ravel()) > 0
