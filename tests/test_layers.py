@@ -19,6 +19,7 @@ LAYERS = (
     {"ops", "codecs"},
     # 1: records and settings
     {"types", "config"},
+    {"formats"},
     # 2: parts that steps share, then the steps, none of which imports another
     {
         "blobs",
@@ -42,8 +43,14 @@ LAYERS = (
     {"pipeline"},
     {"layout"},
     {"overlay", "dicom_out", "follow_up"},
-    {"writers", "samples", "annotations"},
+    {"names", "workers"},  # of files, and of processes: they know nothing of films
+    {"writers", "samples", "annotations", "inputs"},
+    {"results", "cluster"},
+    {"coco", "gallery", "journal", "stats"},
+    {"run_files"},
+    {"film_task"},
     {"batch", "review", "node"},
+    {"dry_run"},
     {"evaluation", "simulations"},  # the one reads what the batch wrote, the other names files as it does
     {"cli"},
     # the package itself, which offers the public names
@@ -120,14 +127,20 @@ def test_only_the_command_prints_and_exits():
     assert callers <= {"cli", "__main__"}
 
 
-def test_only_the_batch_catches_everything():
+def test_only_the_batch_and_its_workers_catch_everything():
     catchers = {
         _module(path)
         for path in _files()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) == "Exception")
     }
-    assert catchers <= {"batch"}
+    assert catchers <= {"film_task", "workers"}  # one makes a row of it, the other carries it to its caller
+
+
+def test_dask_has_one_importer():
+    assert {_module(path) for path in _files() for name in _imports(path) if name.startswith("distributed")} == {
+        "cluster"
+    }
 
 
 def _loaded_after(statement):
@@ -155,7 +168,14 @@ def test_what_needs_no_film_loads_no_heavy_library(statement):
 
 
 def test_scanning_loads_no_plotting_library():
-    assert not _loaded_after("import calcidetect.batch") & {"matplotlib", "highdicom", "dask"}
+    assert not _loaded_after("import calcidetect.batch") & {
+        "matplotlib",
+        "highdicom",
+        "dask",
+        "distributed",
+        "pyarrow",
+        "roifile",
+    }
 
 
 def test_public_names_are_the_eight_of_the_design():
