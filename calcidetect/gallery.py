@@ -52,7 +52,7 @@ def _entry(result: FilmResult, *, overlays: bool) -> dict[str, Any]:
         "marks": len(marks),
         "candidates": len(result.candidates),
         "score": max((float(row["score"]) for row in marks), default=None),
-        "places": [_place(row, film) for row in result.candidates],
+        "places": [_place(row, film) for row in marks],
         "thumbnail": base64.b64encode(result.thumbnail).decode("ascii"),
         "overlay": _link(result.name) if overlays and result.ok else "",
     }
@@ -62,12 +62,12 @@ def _number(cell: str) -> float | None:
     return float(cell) if cell else None
 
 
-def _place(row: Row, film: Row) -> list[Any]:
-    """Centre as shares of width and height, the longer half of its box as a share of the width, and its label."""
+def _place(row: Row, film: Row) -> list[float]:
+    """Centre as shares of width and height, and the longer half of its box as a share of the width."""
     width, height = float(film["cols"]), float(film["rows"])
     reach = max(int(row["x1"]) - int(row["x0"]), int(row["y1"]) - int(row["y0"])) / 2
     x, y = (float(row["col"]) + 0.5) / width, (float(row["row"]) + 0.5) / height
-    return [round(x, 4), round(y, 4), round(reach / width, 4), row["label"]]
+    return [round(x, 4), round(y, 4), round(reach / width, 4)]
 
 
 def _link(name: str) -> str:

@@ -23,7 +23,7 @@ from calcidetect.writers import CANDIDATE_COLUMNS, FILM_COLUMNS
 JOURNAL_FILE = "journal.sqlite"
 
 _FORMAT = 1  # of the tables below, kept as the file's user_version
-_LOCK_WAIT_S = 1.0  # for someone who is just looking into the journal
+_LOCK_WAIT_S = 0.5  # for someone who is just looking into the journal
 _ANY_TEXT = ("film", "name", "patient")  # file names need not be UTF-8; SQLite keeps their bytes
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _SCHEMA = """
@@ -224,14 +224,14 @@ def open_journal(folder: Path) -> Iterator[Journal]:
     with _plainly(path):
         connection = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_WAIT_S)
     connection.text_factory = _text
-    try:
+    with contextlib.closing(connection):
         with _plainly(path):
             _set_up(connection, path)
-        yield Journal(connection, folder)
-    finally:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("PRAGMA journal_mode = DELETE")  # leaves one file, that opens on read-only disks too
-        connection.close()
+        try:
+            yield Journal(connection, folder)
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("PRAGMA journal_mode = DELETE")  # leaves one file, that opens on read-only disks too
 
 
 def _set_up(connection: sqlite3.Connection, path: Path) -> None:

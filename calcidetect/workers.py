@@ -34,6 +34,7 @@ MEMORY_SHARE = 0.8
 
 _IN_FLIGHT = 1000  # calls handed to an executor of unknown size; its results wait in memory
 _LENGTH_BYTES = 8
+_BEGUN = b"begun"  # no pickle
 _STOP_S = 5.0  # a worker that was told to stop, and is idle, needs a few milliseconds
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
@@ -212,19 +213,14 @@ class _Worker:
         return not self._expired and self._process.poll() is None
 
     def call(self, function: Callable[..., R], args: Any, kwargs: Any, *, time_out_s: float | None) -> R:
-        clock = threading.Timer(time_out_s, self._expire) if time_out_s else None
         message = pickle.dumps((function, args, kwargs))
         try:
-            if clock:
-                clock.start()
             _send(self._calls, message)
             reply = _receive(self._replies)
+            if reply == _BEGUN:  # it has imported what it needs: that is not the film's time
+                reply = self._reply_within(time_out_s)
         except OSError:  # it died before it had read the call
             reply = None
-        finally:
-            if clock:
-                clock.cancel()
-                clock.join()
         if reply is None:
             raise WorkerLost(self._epitaph(time_out_s))
         done, value = pickle.loads(reply)
@@ -232,6 +228,17 @@ class _Worker:
             raise value
         result: R = value
         return result
+
+    def _reply_within(self, time_out_s: float | None) -> bytes | None:
+        if time_out_s is None:
+            return _receive(self._replies)
+        clock = threading.Timer(time_out_s, self._expire)
+        clock.start()
+        try:
+            return _receive(self._replies)
+        finally:
+            clock.cancel()
+            clock.join()
 
     def _expire(self) -> None:
         self._expired = True
@@ -290,7 +297,7 @@ def serve(memory_bytes: int) -> None:
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_calls, args=(calls,), daemon=True).start()
     while True:
-        _send(replies, _answer(calls.get()))
+        _answer(calls.get(), replies)
 
 
 def _read_calls(calls: queue.SimpleQueue[bytes]) -> None:
@@ -299,12 +306,15 @@ def _read_calls(calls: queue.SimpleQueue[bytes]) -> None:
     os._exit(0)  # the caller is gone: so is the use of what is being computed
 
 
-def _answer(message: bytes) -> bytes:
+def _answer(message: bytes, replies: BinaryIO) -> None:
+    """Send a sign that the call begins, then whether it came to its end, with its result or error."""
     try:
         function, args, kwargs = pickle.loads(message)
-        return pickle.dumps((True, function(*args, **kwargs)))
+        _send(replies, _BEGUN)
+        answer = pickle.dumps((True, function(*args, **kwargs)))
     except Exception as error:  # goes over to the caller, who raises it
-        return pickle.dumps((False, error))
+        answer = pickle.dumps((False, error))
+    _send(replies, answer)
 
 
 def _limit_memory(memory_bytes: int) -> None:
