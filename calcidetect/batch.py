@@ -182,8 +182,7 @@ def _begin(
     record = recipe.record()
     before, dropped = journal.begin(record, resume=resume)
     _remove_files(folder, dropped, before.get("formats", ()))
-    if not resume:
-        begin_run_files(folder, record)
+    begin_run_files(folder, record, anew=not resume)
     tasks = plan(films, folder, recipe, journal.finished() if resume else {})
     left = {task.position for task in tasks}
     journal.keep((number, film.film) for number, film in enumerate(films) if number not in left)

@@ -17,7 +17,7 @@ from typing import TypeVar
 from calcidetect import regions
 from calcidetect.dicom_spacing import MAX_PITCH_MM, MIN_PITCH_MM
 from calcidetect.errors import ConfigError, ReadError
-from calcidetect.readers import RESULT_SUFFIXES, find_films
+from calcidetect.readers import find_films, looks_like_film
 
 StrPath = str | os.PathLike[str]
 T = TypeVar("T")
@@ -99,9 +99,9 @@ def _matches(path: Path) -> list[StrPath]:
     if not glob.has_magic(os.fspath(path)) or os.path.lexists(path):
         return [path]
     found = sorted(glob.glob(os.fspath(path), recursive=True))
-    matches = [match for match in found if not match.endswith(RESULT_SUFFIXES)]
+    matches = [match for match in found if looks_like_film(Path(match))]
     if not matches:
-        raise ReadError(f"{path} matches no file; check the pattern.")
+        raise ReadError(f"{path} matches no film; check the pattern.")
     return [*matches]
 
 

@@ -32,8 +32,7 @@ _CLEAR_LOG_ODDS = 3.0
 
 _DIRECTORY_FILE = "DICOMDIR"
 _FILM_SUFFIXES = {".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
-RESULT_SUFFIXES = (".overlay.png", ".bone.png", ".calc.png", ".truth.png")
-"""Ends of the names of pictures that this program writes, and does not take for films."""
+_RESULT_SUFFIXES = (".overlay.png", ".bone.png", ".calc.png", ".truth.png")
 
 
 def load(path: StrPath, *, spacing_mm: float | None = None) -> Radiograph:
@@ -149,7 +148,7 @@ def find_films(paths: Iterable[StrPath]) -> Iterator[Path]:
 
 def _films_of(path: Path) -> list[Path]:
     if path.is_dir():
-        films = [film for film in _walk(path) if _looks_like_film(film)]
+        films = [film for film in _walk(path) if looks_like_film(film)]
     elif path.name.upper() == _DIRECTORY_FILE:
         films = _listed_films(path)
     else:
@@ -167,8 +166,9 @@ def _walk(folder: Path) -> Iterator[Path]:
     yield from barred  # not passed over: a folder that can't be listed may hold films
 
 
-def _looks_like_film(path: Path) -> bool:
-    if path.name.upper() == _DIRECTORY_FILE or path.name.endswith(RESULT_SUFFIXES):
+def looks_like_film(path: Path) -> bool:
+    """Whether a file that nobody named may be a film, by its name or else its content; our own pictures are none."""
+    if path.name.upper() == _DIRECTORY_FILE or path.name.endswith(_RESULT_SUFFIXES):
         return False
     if path.is_dir():
         return True

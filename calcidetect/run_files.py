@@ -28,11 +28,12 @@ _WHOLE_COLUMNS = {"rows", "cols", "n_candidates", "id", "x0", "y0", "x1", "y1"}
 _PARQUET_CHUNK = 10_000  # rows held in memory
 
 
-def begin_run_files(folder: Path, recipe: Mapping[str, Any]) -> None:
-    """Replace what an earlier run has left of all films by empty tables and the settings of this one."""
-    for name in (IDENTIFIERS_TABLE, GALLERY_FILE, COCO_FILE, *PARQUET_FILES):
-        (folder / name).unlink(missing_ok=True)
-    _write_tables(folder, ())
+def begin_run_files(folder: Path, recipe: Mapping[str, Any], *, anew: bool) -> None:
+    """Write the settings of a run; anew, replace what an earlier one has left of all films by empty tables."""
+    if anew:
+        for name in (IDENTIFIERS_TABLE, GALLERY_FILE, COCO_FILE, *PARQUET_FILES):
+            (folder / name).unlink(missing_ok=True)
+        _write_tables(folder, ())
     write_bytes(folder / RUN_FILE, (json.dumps(recipe, indent=2) + "\n").encode("ascii"))
 
 

@@ -1,5 +1,6 @@
 """Go on with a run of planted scans: ``slow_run.py FILMS OUT LOG``, to be killed at any moment."""
 
+import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ def main(films, out, log):
             formats=["json"],
             resume=True,
             executor=threads,
-            progress=lambda result, done, total: print(done, flush=True),
+            progress=lambda result, done, total: os.write(1, f"{done}\n".encode()),
         )
 
 

@@ -23,7 +23,12 @@ KILLS = 5
 def result_of(film, **changes):
     row = dict.fromkeys(writers.FILM_COLUMNS, "") | {"film": film, "status": "ok"}
     candidate = dict.fromkeys(writers.CANDIDATE_COLUMNS, "1") | {"film": film}
-    values = {"candidates": (candidate,), "name": Path(film).stem, "pixel_hash": film, "outlines": ((0.5, 1.0),)}
+    values = {
+        "candidates": (candidate,),
+        "name": Path(film).stem,
+        "pixel_hash": str(len(film)),
+        "outlines": ((0.5, 1.0),),
+    }
     return FilmResult(film=row, **values | changes)
 
 
@@ -69,7 +74,7 @@ def test_resumed_run_takes_in_what_it_keeps_and_nothing_else(tmp_path):
 def test_failed_films_are_not_finished(tmp_path):
     with open_journal(tmp_path) as journal:
         journal.begin(RECIPE, resume=False)
-        failed = FilmResult(film=writers.failed_row("a", error="torn", seconds=0))
+        failed = FilmResult(film=writers.failed_row("a", error="torn", seconds=0), name="a")
         journal.record(failed, position=0, footing=footing_of("a"))
         assert journal.finished() == {}
         assert list(journal.results()) == [failed]
