@@ -31,6 +31,7 @@ from calcidetect.inputs import given_films
 from calcidetect.journal import open_journal
 from calcidetect.names import output_names
 from calcidetect.results import FilmResult
+from calcidetect.run_files import write_run_files
 from calcidetect.workers import Here
 
 SPEED_SHAPE, SPEED_FILMS = (600, 400), 8
@@ -75,7 +76,13 @@ def cheap_scan(task: Task) -> FilmResult:
     found = [_row(task, number, boxes[number], centres[number]) for number in range(1, count)]
     row = writers.failed_row(task.film.film, error="", seconds=time.perf_counter() - started)
     told = {"status": "ok", "region": "other", "rows": str(rows), "cols": str(cols), "n_candidates": str(len(found))}
-    return FilmResult(film=row | told, candidates=tuple(found), pixel_hash=film.source.pixel_hash, thumbnail=small)
+    return FilmResult(
+        film=row | told,
+        candidates=tuple(found),
+        pixel_hash=film.source.pixel_hash,
+        outlines=((0.0, 0.0, 1.0, 0.0, 1.0, 1.0),) * len(found),
+        thumbnail=small,
+    )
 
 
 def _row(task: Task, number: int, box: np.ndarray, centre: np.ndarray) -> writers.Row:
@@ -161,44 +168,43 @@ def _children_mb() -> float:
 
 
 def resume(scratch: Path, count: int) -> Figures:
-    """Seconds to find out that nothing is left of a run, and to write its tables and gallery."""
+    """Seconds to find out that nothing is left to do and write the tables, and once more with the gallery."""
     films, out = scratch / "resume", scratch / "resume out"
     films.mkdir()
     out.mkdir()
     for number in range(count):
         (films / f"{number:06}.png").touch()
-    _fill_journal(films, out)
-    seconds, done = timed(films, out, resume=True, jobs=2)
-    with_gallery = time.monotonic()
-    batch.write_run_files(
-        out,
-        scan_films(films, out, Recipe(spacing_mm=PIXEL_MM, formats=()), resume=True),
-        formats=("png",),
-        identified=False,
-    )
+    recipe = Recipe(spacing_mm=PIXEL_MM, formats=())
+    _record_all(films, out, recipe)
+    started = time.monotonic()
+    results = scan_films(films, out, recipe, resume=True, jobs=2)
+    resumed = time.monotonic()
+    write_run_files(out, results, formats=("png",), identified=False)
     return {
-        "rows": done,
-        "seconds": seconds,
-        "again_with_gallery_s": time.monotonic() - with_gallery,
+        "rows": len(results),
+        "resume_s": resumed - started,
+        "tables_and_gallery_s": time.monotonic() - resumed,
         "journal_mb": (out / "journal.sqlite").stat().st_size / 1e6,
     }
 
 
-def _fill_journal(films: Path, out: Path) -> None:
-    """A finished run, as if each film had been recorded in its turn, but without waiting for the disk each time."""
-    recipe = Recipe(spacing_mm=PIXEL_MM, formats=())
+def _record_all(films: Path, out: Path, recipe: Recipe) -> None:
+    """A run whose scans take no time: three candidates for each film."""
     given = given_films(films)
     names = output_names([film.film for film in given])
     with open_journal(out) as journal:
         journal.begin(recipe.record(), resume=False)
-        journal._connection.execute("PRAGMA synchronous = OFF")
+        journal._connection.execute("PRAGMA synchronous = OFF")  # 100 000 waits for the disk would show nothing here
         for position, film in enumerate(given):
-            task = Task(
-                film=film, position=position, footing=batch._footing(film, names[film.film]), out="", recipe=recipe
-            )
+            footing = batch.footing_of(film, names[film.film])
+            task = Task(film=film, position=position, footing=footing, out="", recipe=recipe)
             found = (_row(task, 1, np.array([1, 2, 3, 4, 5]), np.array([2.0, 4.0])),) * 3
             result = FilmResult(film=idle_scan(task).film | {"rows": "96", "cols": "64"}, candidates=found)
-            journal.record(result, position=position, footing=task.footing)
+            journal.record(result, position=position, footing=footing)
+
+
+PARTS = {"speed": speed, "overhead": overhead, "memory": memory, "resume": resume}
+QUICK = {"speed": 2, "overhead": 20, "memory": 40, "resume": 100}
 
 
 def main() -> None:
@@ -206,18 +212,14 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few films: only to see that it still runs")
     parser.add_argument("--films", type=int, default=10_000, help="of the one large run (10000)")
     parser.add_argument("--rows", type=int, default=100_000, help="of the journal that is resumed (100000)")
+    parser.add_argument("--part", choices=PARTS, action="append", help="measure this alone; may be repeated")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     given = parser.parse_args()
-    quick = given.quick
+    counts = {"speed": SPEED_FILMS, "overhead": OVERHEAD_FILMS, "memory": given.films, "resume": given.rows}
+    figures: Figures = {"version": __version__}
     with tempfile.TemporaryDirectory() as folder:
-        scratch = Path(folder)
-        figures = {
-            "version": __version__,
-            "speed": speed(scratch, 2 if quick else SPEED_FILMS),
-            "overhead": overhead(scratch, 20 if quick else OVERHEAD_FILMS),
-            "memory": memory(scratch, 40 if quick else given.films),
-            "resume": resume(scratch, 100 if quick else given.rows),
-        }
+        for name in given.part or PARTS:
+            figures[name] = PARTS[name](Path(folder), QUICK[name] if given.quick else counts[name])
     print(json.dumps(figures, indent=1))
     if given.out:
         given.out.write_text(json.dumps(figures, indent=1), encoding="utf-8")

@@ -202,14 +202,15 @@ def plan(films: Sequence[GivenFilm], folder: Path, recipe: Recipe, finished: Map
     suffixes = [writers.FORMATS[name].suffix for name in recipe.film_formats]
     out, tasks = os.path.abspath(folder), []
     for position, film in enumerate(films):
-        footing = _footing(film, names[film.film])
+        footing = footing_of(film, names[film.film])
         files = (os.path.join(out, f"{footing.name}{suffix}") for suffix in suffixes)
         if finished.get(film.film) != footing or not all(map(os.path.exists, files)):
             tasks.append(Task(film=film, position=position, footing=footing, out=out, recipe=recipe))
     return tuple(tasks)
 
 
-def _footing(film: GivenFilm, name: str) -> Footing:
+def footing_of(film: GivenFilm, name: str) -> Footing:
+    """State of a film's file, and what else its result will rest on."""
     told = json.dumps(film.told)
     try:
         state = os.stat(film.path)

@@ -174,9 +174,9 @@ def write_table(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None
     # File names that are no UTF-8 come out of the table byte for byte as they went in.
     with whole_file(path) as file:
         text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
-        table = csv.DictWriter(text, columns, lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(columns)
+        table.writerows([row[column] for column in columns] for row in rows)
         text.detach()
 
 
