@@ -49,8 +49,8 @@ def _entry(result: FilmResult, *, overlays: bool) -> dict[str, Any]:
     return {name: film[name] for name in _PLAIN} | {
         **numbers,
         "patient": result.patient,
-        "marks": len(marks),
-        "candidates": len(result.candidates),
+        "marks": len(marks) if result.ok else None,
+        "candidates": len(result.candidates) if result.ok else None,
         "score": max((float(row["score"]) for row in marks), default=None),
         "places": [_place(row, film) for row in marks],
         "thumbnail": base64.b64encode(result.thumbnail).decode("ascii"),
