@@ -18,10 +18,11 @@ from calcidetect.config import Config
 from calcidetect.errors import ConfigError, OutputError
 from calcidetect.film_task import Recipe, Task, failed_result, scan_film
 from calcidetect.inputs import GivenFilm, given_films
-from calcidetect.journal import JOURNAL_FILE, Footing, Journal, StoredResults, open_journal
+from calcidetect.journal import JOURNAL_FILE, Footing, Journal, open_journal
 from calcidetect.names import output_names
 from calcidetect.results import Progress
 from calcidetect.run_files import FILMS_TABLE, begin_run_files, write_run_files
+from calcidetect.stored_results import StoredResults
 from calcidetect.workers import TIME_OUT_S, Here, ProcessExecutor, run_tasks
 
 _DEFAULTS = Config()

@@ -10,22 +10,20 @@ import contextlib
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
-from calcidetect.errors import ConfigError, OutputError
-from calcidetect.results import DUPLICATE, FilmResult
-from calcidetect.writers import CANDIDATE_COLUMNS, FILM_COLUMNS
+from calcidetect.errors import ConfigError
+from calcidetect.results import FilmResult
+from calcidetect.stored_results import LOCK_WAIT_S, StoredResults, as_text, packed, plainly, read_only
 
 JOURNAL_FILE = "journal.sqlite"
 
 _FORMAT = 1  # of the tables below, kept as the file's user_version
-_LOCK_WAIT_S = 0.5  # for someone who is just looking into the journal
 _ANY_TEXT = ("film", "name", "patient")  # file names need not be UTF-8; SQLite keeps their bytes
-_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     number INTEGER PRIMARY KEY, version TEXT, settings_hash TEXT, recipe TEXT, started TEXT, ended TEXT);
@@ -159,7 +157,7 @@ class Journal:
             "told": footing.told,
             "name": _bytes(footing.name),
             "status": result.film["status"],
-            "result": _packed(result),
+            "result": packed(result),
             "patient": _bytes(result.patient),
             "thumbnail": result.thumbnail,
         }
@@ -190,7 +188,7 @@ class Journal:
 
     @contextlib.contextmanager
     def _speaking(self) -> Iterator[sqlite3.Connection]:
-        with _plainly(self._folder / JOURNAL_FILE):
+        with plainly(self._folder / JOURNAL_FILE):
             yield self._connection
 
 
@@ -205,7 +203,7 @@ def look_into_journal(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Foot
     path = folder / JOURNAL_FILE
     if not path.exists():
         return {}
-    with _plainly(path), contextlib.closing(_read_only(path)) as connection:
+    with plainly(path), contextlib.closing(read_only(path)) as connection:
         return Journal(connection, folder).look(recipe)
 
 
@@ -221,11 +219,11 @@ def open_journal(folder: Path) -> Iterator[Journal]:
         When it is damaged, or of another version of its tables.
     """
     path = folder / JOURNAL_FILE
-    with _plainly(path):
-        connection = sqlite3.connect(path, isolation_level=None, timeout=_LOCK_WAIT_S)
-    connection.text_factory = _text
+    with plainly(path):
+        connection = sqlite3.connect(path, isolation_level=None, timeout=LOCK_WAIT_S)
+    connection.text_factory = as_text
     with contextlib.closing(connection):
-        with _plainly(path):
+        with plainly(path):
             _set_up(connection, path)
         try:
             yield Journal(connection, folder)
@@ -245,88 +243,10 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
     connection.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} PRAGMA user_version = {_FORMAT}; COMMIT;")
 
 
-class StoredResults(Sequence[FilmResult]):
-    """Results of a run, read from its journal as they are asked for: a hundred thousand take no memory.
-
-    Films whose pixels stand before them in the list get the flag ``duplicate``.
-    """
-
-    def __init__(self, path: Path, run: int, *, connection: sqlite3.Connection | None = None) -> None:
-        self._path, self._run, self._connection = path, run, connection
-
-    def __len__(self) -> int:
-        with self._asking() as ask:
-            return int(ask.execute("SELECT count(*) FROM films WHERE run = ?", (self._run,)).fetchone()[0])
-
-    def __iter__(self) -> Iterator[FilmResult]:
-        seen: set[str] = set()
-        with self._asking() as ask:
-            columns = "result, name, pixel_hash, patient, thumbnail"
-            for row in ask.execute(f"SELECT {columns} FROM films WHERE run = ? ORDER BY position", (self._run,)):
-                result = _unpacked(*row)
-                yield _flagged(result, DUPLICATE) if result.pixel_hash in seen else result
-                seen |= {result.pixel_hash} - {""}
-
-    @overload
-    def __getitem__(self, index: int) -> FilmResult: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[FilmResult, ...]: ...
-    def __getitem__(self, index: int | slice) -> FilmResult | tuple[FilmResult, ...]:
-        """Return one result or several; each call reads the run from its start."""
-        return tuple(self)[index]
-
-    def closed(self) -> StoredResults:
-        """The same results, to be read after the journal was closed."""
-        return StoredResults(self._path, self._run)
-
-    @contextlib.contextmanager
-    def _asking(self) -> Iterator[sqlite3.Connection]:
-        with _plainly(self._path):
-            if self._connection:
-                yield self._connection
-                return
-            with contextlib.closing(_read_only(self._path)) as own:
-                yield own
-
-
-def _read_only(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_LOCK_WAIT_S)
-    connection.text_factory = _text
-    return connection
-
-
 def recipe_hash(recipe: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits that change with any part of a recipe but its version."""
     parts = {key: value for key, value in recipe.items() if key != "version"}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _text(stored: bytes) -> str:
-    return stored.decode("utf-8", "surrogateescape")
-
-
-def _packed(result: FilmResult) -> str:
-    """Result as ASCII JSON, without what has a column of its own; file names that are no UTF-8 survive it."""
-    rows = [[row[name] for name in CANDIDATE_COLUMNS] for row in result.candidates]
-    return json.dumps([[result.film[name] for name in FILM_COLUMNS], rows, result.outlines])
-
-
-def _unpacked(packed: str, name: str, pixel_hash: str, patient: str, thumbnail: bytes) -> FilmResult:
-    film, rows, outlines = json.loads(packed)
-    return FilmResult(
-        film=dict(zip(FILM_COLUMNS, film, strict=True)),
-        candidates=tuple(dict(zip(CANDIDATE_COLUMNS, row, strict=True)) for row in rows),
-        name=name,
-        pixel_hash=pixel_hash,
-        patient=patient,
-        outlines=tuple(tuple(outline) for outline in outlines),
-        thumbnail=thumbnail,
-    )
-
-
-def _flagged(result: FilmResult, flag: str) -> FilmResult:
-    words = [*filter(None, result.film["flags"].split(";")), flag]
-    return replace(result, film=result.film | {"flags": ";".join(words)})
 
 
 def _bytes(film: str) -> bytes:
@@ -335,19 +255,3 @@ def _bytes(film: str) -> bytes:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-@contextlib.contextmanager
-def _plainly(path: Path) -> Iterator[None]:
-    """Say what SQLite complains of in plain words."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(_BUSY):
-            raise OutputError(
-                f"Another run is writing into {path.parent}; wait for its end, or choose another folder."
-            ) from error
-        if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-            raise ConfigError(f"{path} is damaged; move it away, or choose another folder.") from error
-        raise OutputError(f"{path} can't be used: {error}.") from error

@@ -43,10 +43,12 @@ LAYERS = (
     {"pipeline"},
     {"layout"},
     {"overlay", "dicom_out", "follow_up"},
-    {"names", "workers"},  # of files, and of processes: they know nothing of films
+    {"names", "worker"},  # of files, and a process: they know nothing of films
     {"writers", "samples", "annotations", "inputs"},
-    {"results", "cluster"},
-    {"coco", "gallery", "journal", "stats"},
+    {"results", "workers"},
+    {"cluster"},
+    {"coco", "gallery", "stats", "stored_results"},
+    {"journal"},
     {"run_files"},
     {"film_task"},
     {"batch", "review", "node"},
@@ -134,7 +136,7 @@ def test_only_the_batch_and_its_workers_catch_everything():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) == "Exception")
     }
-    assert catchers <= {"film_task", "workers"}  # one makes a row of it, the other carries it to its caller
+    assert catchers <= {"film_task", "worker"}  # one makes a row of it, the other carries it to its caller
 
 
 def test_dask_has_one_importer():

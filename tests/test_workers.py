@@ -9,7 +9,8 @@ from pathlib import Path
 import misbehaving
 import pytest
 
-from calcidetect.workers import Here, ProcessExecutor, WorkerLost, call_apart, run_tasks
+from calcidetect.worker import WorkerLost
+from calcidetect.workers import Here, ProcessExecutor, call_apart, run_tasks
 
 ROOT = Path(__file__).parents[1]
 SQUARES = {number: number * number for number in range(7)}
