@@ -7,6 +7,7 @@ in its own future, and the next call of that thread gets a new process.
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -79,7 +80,10 @@ def call_apart(function: Callable[..., R], /, *args: Any, time_out_s: float | No
     WorkerLost
         When the process died of the call, or the call took longer than `time_out_s`.
     """
-    crew = _crews.setdefault(time_out_s, _Crew(time_out_s=time_out_s, memory_bytes=None))
+    crew = _crews.get(time_out_s)
+    if crew is None:
+        crew = _crews.setdefault(time_out_s, _Crew(time_out_s=time_out_s, memory_bytes=None))
+        atexit.register(crew.dismiss)
     return crew.call(function, *args, **kwargs)
 
 
