@@ -204,7 +204,7 @@ def _dry_run(args: argparse.Namespace, recipe: Recipe, way: dict[str, Any]) -> i
     with _bar() as advance:
         looks = look_at_many(args.paths, args.out, recipe, **way, progress=advance)
     for look in looks:
-        named = look.note if look.note.startswith(look.film) else f"{look.film}: {look.note}"
+        named = look.note if look.note.startswith(look.film) else f"{look.film}: {look.note}".removesuffix(": ")
         print(f"{look.fate:<10}  {_one_line(named)}")
     counts = {fate: sum(look.fate == fate for look in looks) for fate in ("scan", "done", "unreadable")}
     print(", ".join(f"{count} {fate}" for fate, count in counts.items()) + "; nothing was written")
