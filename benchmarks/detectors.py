@@ -11,9 +11,12 @@ from pathlib import Path
 import baselines
 
 from calcidetect import pipeline, readers, writers
-from calcidetect.batch import CANDIDATES_TABLE, FILMS_TABLE, RUN_FILE, FilmResult, output_names, run_tasks
 from calcidetect.errors import CalcidetectError
 from calcidetect.evaluation.results import Mark
+from calcidetect.names import output_names
+from calcidetect.results import FilmResult
+from calcidetect.run_files import CANDIDATES_TABLE, FILMS_TABLE, RUN_FILE
+from calcidetect.workers import Here, ProcessExecutor, run_tasks
 from calcidetect.writers import CANDIDATE_COLUMNS, FILM_COLUMNS, Row
 
 
@@ -38,9 +41,11 @@ def run(detector: str, films: Sequence[GivenFilm], out: Path, *, jobs: int) -> N
     out.mkdir(parents=True)
     names = output_names([str(film.path) for film in films])
     tasks = [_Task(film=film, detector=detector, out=out, name=names[str(film.path)]) for film in films]
-    done = {
-        task.name: result or _failed(task, "The process died.") for task, result in run_tasks(_mark, tasks, jobs=jobs)
-    }
+    with Here() if jobs == 1 else ProcessExecutor(jobs) as executor:
+        done = {
+            task.name: result or _failed(task, trouble)
+            for task, result, trouble in run_tasks(_mark, tasks, executor=executor)
+        }
     results = [done[task.name] for task in tasks]
     writers.write_table(out / FILMS_TABLE, FILM_COLUMNS, [result.film for result in results])
     writers.write_table(out / CANDIDATES_TABLE, CANDIDATE_COLUMNS, [row for r in results for row in r.candidates])

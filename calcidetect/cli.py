@@ -12,8 +12,9 @@ import dataclasses
 import io
 import json
 import os
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from calcidetect import __version__
@@ -21,7 +22,10 @@ from calcidetect.config import Config, load_config, parse_assignments
 from calcidetect.errors import CalcidetectError, ConfigError
 
 if TYPE_CHECKING:
-    from calcidetect.batch import FilmResult, Progress
+    from concurrent.futures import Executor
+
+    from calcidetect.film_task import Recipe
+    from calcidetect.results import FilmResult, Progress
     from calcidetect.types import Scan
 
 EXIT_OK = 0
@@ -29,7 +33,10 @@ EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # as shells report a program that was stopped by Ctrl-C
 
-_FORMATS_HELP = "png (film with arrows), bone, calc (masks), json (report); none for the tables alone"
+_FORMATS_HELP = (
+    "png (film with arrows), bone, calc (masks), json (report), slicer, imagej, labelme (outlines for these programs); "
+    "coco, parquet (one for all films); none for the tables alone"
+)
 _KINDS = ("chest", "shoulder", "wrists")  # of `calcidetect.phantom`, which is too heavy to ask for them
 _SOFT_HELP = (
     "JSON with polygons of soft tissue: a list of {film, soft} or {film: [polygons]}; without it, the body more than "
@@ -78,12 +85,23 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_scan(commands: Any) -> None:
     parser = commands.add_parser("scan", help="scan films; write tables and pictures", description=_NOTICE)
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="films, folders, DICOMDIR files")
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="films, folders, DICOMDIR files, patterns, CSV manifests (path, spacing, laterality, region, patient)",
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes (1)")
     parser.add_argument("--resume", action="store_true", help="go on where an earlier run into DIR stopped")
     parser.add_argument("--format", default="png", metavar="LIST", help=f"comma-separated: {_FORMATS_HELP} (png)")
     _add_scan_options(parser)
+    parser.add_argument("--root", metavar="DIR", help="name films relative to this folder")
+    parser.add_argument("--timeout", type=float, metavar="S", help="seconds that a film may take (300)")
+    parser.add_argument("--dask", metavar="ADDRESS", help="scan on the workers of a dask scheduler, tcp://host:port")
+    parser.add_argument("--keep-identifiers", action="store_true", help="write the films' patients too")
+    parser.add_argument("--stats", action="store_true", help="print a summary of all films")
+    parser.add_argument("--dry-run", action="store_true", help="read the films, tell what would be done, write nothing")
     parser.set_defaults(run=_scan)
 
 
@@ -174,27 +192,69 @@ def _natural(text: str) -> int:
 
 
 def _scan(args: argparse.Namespace) -> int:
-    config = _config(args)
-    from calcidetect.batch import scan_many
+    from calcidetect.film_task import Recipe
 
-    with _progress() as progress:
-        results = scan_many(
-            args.paths,
-            args.out,
-            config=config,
-            region=args.region,
-            spacing_mm=args.spacing,
-            min_score=args.min_score,
-            formats=_formats(args.format),
-            jobs=args.jobs,
-            resume=args.resume,
-            progress=progress,
-        )
-    scanned = sum(result.ok for result in results)
-    candidates = sum(len(result.candidates) for result in results)
-    print(f"{scanned} of {len(results)} films scanned, {candidates} candidates; results in {args.out}")
+    recipe = Recipe(
+        config=_config(args),
+        region=args.region,
+        spacing_mm=args.spacing,
+        min_score=args.min_score,
+        formats=_formats(args.format),
+        keep_identifiers=args.keep_identifiers,
+    )
+    way = {"root": args.root, "jobs": args.jobs, "time_out_s": args.timeout, "resume": args.resume}
+    return _dry_run(args, recipe, way) if args.dry_run else _scan_films(args, recipe, way)
+
+
+def _scan_films(args: argparse.Namespace, recipe: Recipe, way: dict[str, Any]) -> int:
+    from calcidetect.batch import scan_films
+
+    with _stoppable(), _executor(args) as executor, _progress() as progress:
+        results = scan_films(args.paths, args.out, recipe, **way, executor=executor, progress=progress)
+    done = [(result.ok, len(result.candidates)) for result in results]
+    scanned, candidates = (sum(numbers) for numbers in zip(*done, strict=True)) if done else (0, 0)
+    if args.stats:
+        from calcidetect.stats import summary
+
+        print("\n".join(summary(results)))
+    print(f"{scanned} of {len(done)} films scanned, {candidates} candidates; results in {args.out}")
     print(_NOTICE)
-    return EXIT_OK if scanned == len(results) else EXIT_SOME_FAILED
+    return EXIT_OK if scanned == len(done) else EXIT_SOME_FAILED
+
+
+def _dry_run(args: argparse.Namespace, recipe: Recipe, way: dict[str, Any]) -> int:
+    from calcidetect.dry_run import look_at_many
+
+    with _bar() as advance:
+        looks = look_at_many(args.paths, args.out, recipe, **way, progress=advance)
+    for look in looks:
+        named = look.note if look.note.startswith(look.film) else f"{look.film}: {look.note}".removesuffix(": ")
+        print(f"{look.fate:<10}  {_one_line(named)}")
+    counts = {fate: sum(look.fate == fate for look in looks) for fate in ("scan", "done", "unreadable")}
+    print(", ".join(f"{count} {fate}" for fate, count in counts.items()) + "; nothing was written")
+    return EXIT_SOME_FAILED if counts["unreadable"] else EXIT_OK
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Take a polite request to end, such as a cluster's, as Ctrl-C: what is done is written first."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _executor(args: argparse.Namespace) -> Iterator[Executor | None]:
+    """The cluster that was asked for, or None for processes on this machine."""
+    if not args.dask:
+        yield None
+        return
+    from calcidetect.cluster import dask_executor
+
+    with dask_executor(args.dask, time_out_s=args.timeout) as executor:
+        yield executor
 
 
 def _config(args: argparse.Namespace) -> Config:
@@ -214,15 +274,34 @@ def _progress() -> Iterator[Progress]:
         return
     from tqdm import tqdm
 
-    with tqdm(unit="film", dynamic_ncols=True) as bar:
+    with _bar() as advance:
 
-        def advance(result: FilmResult, done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+        def show(result: FilmResult, done: int, total: int) -> None:
             if not result.ok:
-                bar.write(_outcome(result), file=sys.stderr)
+                tqdm.write(_outcome(result), file=sys.stderr)
+            advance(done, total)
 
+        yield show
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar with rate and time left on a terminal, nothing elsewhere. What a resumed run has kept is no speed."""
+    from tqdm import tqdm
+
+    bar: tqdm[Any] | None = None
+
+    def advance(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(total=total, initial=done - 1, unit="film", dynamic_ncols=True, disable=None)
+        bar.update(done - bar.n)
+
+    try:
         yield advance
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 def _outcome(result: FilmResult) -> str:

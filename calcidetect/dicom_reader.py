@@ -116,6 +116,17 @@ def listed_files(data: bytes) -> list[tuple[str, ...]]:
     return [(name,) if isinstance(name, str) else tuple(map(str, name)) for name in names if name]
 
 
+def read_patient(data: bytes) -> str:
+    """Patient ID in the header of a DICOM file; empty where absent.
+
+    Raises
+    ------
+    UnreadableFile
+        When it is damaged.
+    """
+    return _text(_parse(data)[0], "PatientID")
+
+
 def _parse(data: bytes) -> tuple[pydicom.Dataset, tuple[str, ...]]:
     try:
         with warnings.catch_warnings(record=True) as caught:

@@ -15,7 +15,7 @@ import numpy as np
 
 from calcidetect import ops
 from calcidetect.config import GridSettings
-from calcidetect.dicom_reader import is_dicom, listed_files, read_dicom
+from calcidetect.dicom_reader import is_dicom, listed_files, read_dicom, read_patient
 from calcidetect.dicom_spacing import MAX_PITCH_MM, MIN_PITCH_MM
 from calcidetect.errors import ReadError, UnreadableFile, UnsupportedFilm
 from calcidetect.picture_reader import picture_format, read_picture
@@ -106,6 +106,19 @@ def describe(path: StrPath, *, spacing_mm: float | None = None) -> dict[str, Any
     }
 
 
+def patient_of(path: StrPath) -> str:
+    """Patient ID that a DICOM header states: a patient identifier; empty for pictures and where it states none.
+
+    Raises
+    ------
+    UnreadableFile
+        When the file is missing or damaged.
+    """
+    with _naming(path):
+        data = _read_bytes(Path(path))
+        return read_patient(data) if is_dicom(data[:_HEAD_LENGTH]) else ""
+
+
 def find_films(paths: Iterable[StrPath]) -> Iterator[Path]:
     """List the films among files, folders and DICOMDIRs.
 
@@ -135,7 +148,7 @@ def find_films(paths: Iterable[StrPath]) -> Iterator[Path]:
 
 def _films_of(path: Path) -> list[Path]:
     if path.is_dir():
-        films = [film for film in _walk(path) if _looks_like_film(film)]
+        films = [film for film in _walk(path) if looks_like_film(film)]
     elif path.name.upper() == _DIRECTORY_FILE:
         films = _listed_films(path)
     else:
@@ -146,14 +159,19 @@ def _films_of(path: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for name, folders, files in os.walk(folder):
+    barred: list[Path] = []
+    for name, folders, files in os.walk(folder, onerror=lambda error: barred.append(Path(error.filename))):
         folders[:] = sorted(sub for sub in folders if not sub.startswith("."))
         yield from (Path(name, file) for file in sorted(files) if not file.startswith("."))
+    yield from barred  # not passed over: a folder that can't be listed may hold films
 
 
-def _looks_like_film(path: Path) -> bool:
+def looks_like_film(path: Path) -> bool:
+    """Whether a file that nobody named may be a film, by its name or else its content; our own pictures are none."""
     if path.name.upper() == _DIRECTORY_FILE or path.name.endswith(_RESULT_SUFFIXES):
         return False
+    if path.is_dir():
+        return True
     if path.suffix.lower() in _FILM_SUFFIXES:
         return True  # even when damaged: then its row says so
     try:
@@ -187,6 +205,8 @@ def _naming(path: StrPath) -> Iterator[None]:
 
 def _read_bytes(path: Path) -> bytes:
     if path.is_dir():
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise UnreadableFile("is a folder that can't be listed; check its permissions.")
         raise UnreadableFile("is a folder; name a file in it, or scan the folder.")
     if path.exists() and not path.is_file():
         raise UnreadableFile("is no regular file; copy the film to one.")

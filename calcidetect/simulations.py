@@ -21,9 +21,9 @@ import numpy.typing as npt
 from calcidetect import bone, ops, pipeline, readers, regions
 from calcidetect.annotations import Annotation, Box, annotated_step, polygon_mask
 from calcidetect.arrays import FloatImage, LabelImage, Mask
-from calcidetect.batch import output_names
 from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError, ConfigError, OutputError
+from calcidetect.names import output_names
 from calcidetect.pixel_features import film_planes
 from calcidetect.polarity import inversion_log_odds
 from calcidetect.simulate import Deposit, dark_level, insert_deposits, linear_signal, log_signal

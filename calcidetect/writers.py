@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import importlib.util
 import io
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,8 +25,10 @@ import numpy.typing as npt
 from calcidetect import ops
 from calcidetect.arrays import Mask
 from calcidetect.errors import ConfigError, OutputError
+from calcidetect.formats import imagej, labelme, slicer
 from calcidetect.overlay import draw_scan, encode_png
 from calcidetect.types import Candidate, Report, Scan
+from calcidetect.view import display_window
 
 Row = dict[str, str]
 
@@ -66,11 +69,16 @@ CANDIDATE_COLUMNS = (
 )
 
 
+_THUMBNAIL_PX = 144  # longer side; twice the height of a row of the gallery, for fine screens
+_THUMBNAIL_QUALITY = 70  # of JPEG: 3 kB
+
+
 class Format(NamedTuple):
-    """An output format: the suffix of its file, and the file's bytes of a scan."""
+    """An output format: the suffix of its file, the file's bytes of a scan, and the extra library that it needs."""
 
     suffix: str
     encode: Callable[[Scan], bytes]
+    library: str = ""
 
 
 def write(
@@ -86,7 +94,7 @@ def write(
         An existing folder.
     formats
         Names out of `FORMATS`: ``png`` (the film with arrows), ``bone`` and ``calc`` (masks, uint8 0/255 in the
-        film's own matrix), ``json`` (the report).
+        film's own matrix), ``json`` (the report), ``slicer``, ``imagej``, ``labelme`` (outlines of candidates).
     name
         First part of the file names; without it the film's name less its suffix.
 
@@ -98,7 +106,7 @@ def write(
     Raises
     ------
     ConfigError
-        For an unknown format.
+        For an unknown format, or one whose library is not installed.
     OutputError
         When a file can't be written.
     """
@@ -110,10 +118,21 @@ def write(
     return paths
 
 
-def check_formats(formats: Iterable[str]) -> None:
-    """Raise ConfigError for the first name that is no format."""
-    if unknown := [name for name in formats if name not in FORMATS]:
-        raise ConfigError(f"There is no output format {unknown[0]!r}; choose from {', '.join(FORMATS)}, none.")
+def check_formats(formats: Iterable[str], *, also: Mapping[str, str] = {}) -> None:
+    """Raise ConfigError for the first name that is no format, or whose library is not installed.
+
+    `also` holds the names of formats that are written elsewhere, and their libraries.
+    """
+    libraries = {name: form.library for name, form in FORMATS.items()} | dict(also)
+    for name in formats:
+        if name not in libraries:
+            raise ConfigError(f"There is no output format {name!r}; choose from {', '.join(libraries)}, none.")
+        library = libraries[name]
+        if library and not importlib.util.find_spec(library):
+            raise ConfigError(
+                f"The output format {name} needs {library}, which is not installed; "
+                f"install it with: pip install 'calcidetect[{name}]'."
+            )
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -124,24 +143,42 @@ def write_bytes(path: Path, data: bytes) -> None:
     OutputError
         When the file can't be written.
     """
+    with whole_file(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of an old one when it is complete and on the disk, and not before.
+
+    Raises
+    ------
+    OutputError
+        When the file can't be written.
+    """
     part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(data)
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave an empty file under the new name
         part.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
         raise OutputError(f"{path} can't be written: {error.strerror}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
     """Write rows as a CSV file with a header line, in UTF-8."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
     # File names that are no UTF-8 come out of the table byte for byte as they went in.
-    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    with whole_file(path) as file:
+        text = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(columns)
+        table.writerows([row[column] for column in columns] for row in rows)
+        text.detach()
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
@@ -208,6 +245,16 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def thumbnail(scan: Scan) -> bytes:
+    """Return the film without marks as a small JPEG of the display window, for a table of films."""
+    grey = display_window(scan.working, scan.field.mask)
+    factor = min(1.0, _THUMBNAIL_PX / max(grey.shape))
+    shape = (max(1, round(grey.shape[0] * factor)), max(1, round(grey.shape[1] * factor)))
+    small = ops.resize_area(grey.astype(np.float32), shape).round().astype(np.uint8)
+    _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _THUMBNAIL_QUALITY])
+    return data.tobytes()
+
+
 def _encode_overlay(scan: Scan) -> bytes:
     return encode_png(draw_scan(scan))
 
@@ -256,4 +303,7 @@ FORMATS: Mapping[str, Format] = {
     "bone": Format(".bone.png", _encode_bone),
     "calc": Format(".calc.png", _encode_marks),
     "json": Format(".json", _encode_report),
+    "slicer": Format(".mrk.json", slicer.encode),
+    "imagej": Format(".roi.zip", imagej.encode, "roifile"),
+    "labelme": Format(".labelme.json", labelme.encode),
 }

@@ -1,16 +1,23 @@
+import contextlib
 import csv
 import json
 import os
+import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import bad_films
 import pytest
+from films import limb, write_dicom
 from small_scans import small_scan
 
-from calcidetect import batch
-from calcidetect.batch import output_names, run_tasks, scan_many
+from calcidetect import __version__, batch, pipeline
+from calcidetect.batch import scan_many
 from calcidetect.config import Config
 from calcidetect.errors import ConfigError, OutputError, ReadError, UnreadableFile
+from calcidetect.names import output_names
+from calcidetect.workers import Here, ProcessExecutor
 
 
 @pytest.fixture
@@ -32,8 +39,14 @@ def scanner(monkeypatch):
         calls.append((film, how))
         return small_scan(film)
 
-    monkeypatch.setattr(batch.pipeline, "scan", scan)
+    monkeypatch.setattr(pipeline, "scan", scan)
     return calls
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    """Scan in this process, where `scanner` is planted."""
+    monkeypatch.setattr(batch, "ProcessExecutor", lambda jobs, **limits: Here())
 
 
 def rows_of(table):
@@ -47,7 +60,7 @@ def failing_at(monkeypatch, bad_film, error):
             raise error
         return small_scan(film)
 
-    monkeypatch.setattr(batch.pipeline, "scan", scan)
+    monkeypatch.setattr(pipeline, "scan", scan)
 
 
 def test_tables_hold_each_film_in_the_order_given(films, tmp_path):
@@ -58,6 +71,7 @@ def test_tables_hold_each_film_in_the_order_given(films, tmp_path):
         film for film in order for _ in range(2)
     ]
     assert [result.film for result in results] == rows_of(tmp_path / "out/films.csv")
+    assert len(results) == 3
 
 
 def test_options_reach_the_scan_of_every_film(films, tmp_path, scanner):
@@ -70,7 +84,8 @@ def test_options_reach_the_scan_of_every_film(films, tmp_path, scanner):
 def test_formats_are_written_once_for_each_film(films, tmp_path):
     scan_many(films[:2], tmp_path / "out", formats=["json", "bone", "json"])
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"a.json", "a.bone.png", "b.json", "b.bone.png", "films.csv", "candidates.csv", "run.json"}
+    ours = {"films.csv", "candidates.csv", "run.json", "journal.sqlite", "index.html"}
+    assert names == {"a.json", "a.bone.png", "b.json", "b.bone.png"} | ours
 
 
 @pytest.mark.parametrize(
@@ -78,7 +93,7 @@ def test_formats_are_written_once_for_each_film(films, tmp_path):
     [
         (UnreadableFile("b.png is empty; export it again."), "b.png is empty; export it again."),
         (MemoryError(), "The film needs more memory than there is."),
-        (ZeroDivisionError("division\nby zero"), "Unexpected ZeroDivisionError in batch.py, line "),
+        (ZeroDivisionError("division\nby zero"), "Unexpected ZeroDivisionError in film_task.py, line "),
     ],
 )
 def test_a_film_that_fails_is_a_row_and_stops_no_other(films, tmp_path, monkeypatch, error, sentence):
@@ -102,17 +117,6 @@ def test_interruption_keeps_what_is_done(films, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         scan_many(films, tmp_path / "out")
     assert [row["film"] for row in rows_of(tmp_path / "out/films.csv")] == films[:2]
-
-
-def test_tables_are_saved_while_the_run_goes_on(films, tmp_path, monkeypatch):
-    monkeypatch.setattr(batch, "_SAVE_EVERY_S", 0.0)
-    seen = []
-
-    def count_rows(result, done, total):
-        seen.append((done, total, len(rows_of(tmp_path / "out/films.csv"))))
-
-    scan_many(films, tmp_path / "out", progress=count_rows)
-    assert seen == [(1, 3, 0), (2, 3, 1), (3, 3, 2)]
 
 
 def test_resume_scans_only_what_is_not_finished(films, tmp_path, monkeypatch, scanner):
@@ -149,10 +153,10 @@ def test_resume_refuses_results_of_other_settings(films, tmp_path, changes, name
     assert (tmp_path / "out/films.csv").read_text() == table
 
 
-def test_resume_refuses_tables_without_the_settings_that_made_them(films, tmp_path):
+def test_resume_refuses_tables_without_the_journal_that_made_them(films, tmp_path):
     scan_many(films, tmp_path / "out")
-    (tmp_path / "out/run.json").unlink()
-    with pytest.raises(ConfigError, match=r"run\.json can't be read"):
+    (tmp_path / "out/journal.sqlite").unlink()
+    with pytest.raises(ConfigError, match=r"holds tables but no journal\.sqlite"):
         scan_many(films, tmp_path / "out", resume=True)
 
 
@@ -228,37 +232,220 @@ def test_output_names_differ_also_without_regard_to_case():
     assert len(set(names)) == len(films)
 
 
+def test_output_names_of_many_films_are_found_at_once():
+    films = [f"folder/{number}.png" for number in range(50_000)]
+    started = time.process_time()
+    assert len(set(output_names(films).values())) == len(films)
+    assert time.process_time() - started < 5  # half a second; it was ten minutes when each name was tried with numbers
+
+
+def test_names_of_files_on_all_films_are_not_taken():
+    assert output_names(["run.png", "coco.png", "Coco.dcm"]) == {
+        "run.png": "run-2",
+        "coco.png": "coco-2",
+        "Coco.dcm": "Coco-3",
+    }
+
+
 def test_output_names_fit_every_file_system():
     assert output_names(["x/line\nbreak: 1*.png"]) == {"x/line\nbreak: 1*.png": "line_break_ 1_"}
 
 
-def _square(number):
-    return number * number
+# --- what a result rests on -------------------------------------------------------------------------------------------
 
 
-def _square_or_die(number):
-    if number == 3:
-        os._exit(9)
-    time.sleep(0.01)
-    return number * number
+def test_film_that_changed_is_scanned_again(films, tmp_path, scanner):
+    scan_many(films, tmp_path / "out")
+    Path(films[1]).write_bytes(b"another film")
+    scan_many(films, tmp_path / "out", resume=True)
+    assert [film for film, _ in scanner] == [*films, films[1]]
 
 
-def test_workers_give_what_one_process_gives():
-    serial = dict(run_tasks(_square, range(7), jobs=1))
-    assert dict(run_tasks(_square, range(7), jobs=2)) == serial
+def test_film_whose_picture_was_deleted_is_scanned_again(films, tmp_path, scanner):
+    scan_many(films, tmp_path / "out", formats=["json"])
+    (tmp_path / "out/c.json").unlink()
+    scan_many(films, tmp_path / "out", formats=["json"], resume=True)
+    assert [film for film, _ in scanner] == [*films, films[2]]
+    assert (tmp_path / "out/c.json").exists()
 
 
-def test_a_task_that_kills_its_worker_costs_only_itself():
-    results = dict(run_tasks(_square_or_die, range(8), jobs=2))
-    assert results == {number: None if number == 3 else number * number for number in range(8)}
+def test_film_of_which_the_manifest_tells_something_new_is_scanned_again(films, tmp_path, scanner):
+    manifest = tmp_path / "films/list.csv"
+    manifest.write_text("path,spacing\na.png,0.2\nb.png,0.2\n")
+    scan_many(manifest, tmp_path / "out")
+    manifest.write_text("path,spacing\na.png,0.2\nb.png,0.3\n")
+    scan_many(manifest, tmp_path / "out", resume=True)
+    assert [(film, how["spacing_mm"]) for film, how in scanner] == [(films[0], 0.2), (films[1], 0.2), (films[1], 0.3)]
 
 
-def test_a_film_that_kills_its_worker_is_a_failed_row(films, tmp_path, monkeypatch):
-    def dies_of_b(function, tasks, *, jobs):
-        assert jobs == 2
-        return ((task, None if task.film == films[1] else function(task)) for task in tasks)
+def test_interrupted_run_that_was_started_anew_by_mistake_loses_nothing(films, tmp_path, monkeypatch, scanner):
+    out = tmp_path / "out"
+    scan_many(films, out)
+    with monkeypatch.context() as second_run:
+        failing_at(second_run, films[1], KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            scan_many(films, out)
+    assert [row["film"] for row in rows_of(out / "films.csv")] == films[:1]
+    scanner.clear()
+    scan_many(films, out, resume=True)
+    assert scanner == []
+    assert [row["film"] for row in rows_of(out / "films.csv")] == films
 
-    monkeypatch.setattr(batch, "run_tasks", dies_of_b)
-    results = scan_many(films, tmp_path / "out", jobs=2)
-    assert [result.ok for result in results] == [True, False, True]
-    assert results[1].film["error"] == "The worker process died while scanning this film."
+
+def test_new_run_with_other_settings_leaves_nothing_of_the_old_one(films, tmp_path):
+    out = tmp_path / "out"
+    scan_many(films, out, formats=["bone", "coco"])
+    (out / "notes.bone.txt").write_text("the user's own")
+    scan_many(films[:1], out, formats=["json"])
+    names = {path.name for path in out.iterdir()} - {"films.csv", "candidates.csv", "run.json", "journal.sqlite"}
+    assert names == {"a.json", "index.html", "notes.bone.txt"}
+    with contextlib.closing(sqlite3.connect(out / "journal.sqlite")) as journal:
+        assert journal.execute("SELECT film FROM films").fetchall() == [(films[0],)]
+
+
+def test_rows_are_keyed_by_pixels_settings_and_version(films, tmp_path):
+    scan_many(films, tmp_path / "out")
+    with contextlib.closing(sqlite3.connect(tmp_path / "out/journal.sqlite")) as journal:
+        keys = journal.execute("SELECT name FROM pragma_table_info('films') WHERE pk > 0 ORDER BY pk").fetchall()
+        (row,) = set(journal.execute("SELECT pixel_hash, version FROM films"))
+    assert keys == [("film",), ("pixel_hash",), ("settings_hash",), ("version",)]
+    assert row == ("0" * 64, __version__)
+
+
+# --- one run at a time ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_second_run_into_the_same_folder_is_refused(films, tmp_path, resume):
+    refused = []
+
+    def start_another(result, done, total):
+        with pytest.raises(OutputError, match=r"Another run is writing into .*out; wait for its end"):
+            scan_many(films, tmp_path / "out", resume=resume)
+        refused.append(done)
+
+    scan_many(films, tmp_path / "out", progress=start_another)
+    assert refused == [1, 2, 3]
+    assert len(rows_of(tmp_path / "out/films.csv")) == 3
+
+
+def test_finished_journal_is_one_file_that_opens_anywhere(films, tmp_path):
+    scan_many(films, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("journal.sqlite-*"))
+
+
+@pytest.mark.parametrize("content", [b"Dear colleague, this is no journal." * 40, b""])
+def test_damaged_journal_is_named_or_begun_anew(films, tmp_path, content):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "journal.sqlite").write_bytes(content)
+    if not content:
+        assert len(scan_many(films, out)) == 3
+        return
+    with pytest.raises(ConfigError, match=r"journal\.sqlite is damaged; move it away"):
+        scan_many(films, out)
+
+
+def test_results_are_read_again_each_time_they_are_used(films, tmp_path):
+    results = scan_many(films, tmp_path / "out")
+    assert [result.name for result in results] == [result.name for result in results] == ["a", "b", "c"]
+    assert results[-1] == tuple(results)[2]
+    assert results[:2] == tuple(results)[:2]
+
+
+# --- duplicates, names, sides, patients -------------------------------------------------------------------------------
+
+
+def test_same_pixels_are_noticed_in_the_order_of_the_films(films, tmp_path):
+    results = scan_many(films, tmp_path / "out")  # the planted scan gives every film the same pixel hash
+    flags = [row["flags"].split(";") for row in rows_of(tmp_path / "out/films.csv")]
+    assert ["duplicate" in words for words in flags] == [False, True, True]
+    assert [result.film["flags"].split(";") for result in results] == flags
+
+
+def test_root_names_films_relative_to_it_everywhere(films, tmp_path):
+    out = tmp_path / "out"
+    scan_many(tmp_path / "films", out, root=tmp_path, formats=["json", "coco", "labelme"])
+    assert [row["film"] for row in rows_of(out / "films.csv")] == ["films/a.png", "films/b.png", "films/c.png"]
+    assert json.loads((out / "a.json").read_text())["source"]["path"] == "films/a.png"
+    for path in out.iterdir():
+        assert os.fsencode(tmp_path) not in path.read_bytes(), path.name
+
+
+def test_errors_name_a_film_as_the_tables_do(films, tmp_path, monkeypatch):
+    failing_at(monkeypatch, films[1], UnreadableFile(f"{films[1]} is empty; fetch it again."))
+    results = scan_many(films, tmp_path / "out", root=tmp_path)
+    assert results[1].film["error"] == "films/b.png is empty; fetch it again."
+
+
+def test_side_of_the_manifest_overrules_the_header_and_is_flagged(films, tmp_path):
+    manifest = tmp_path / "films/list.csv"
+    manifest.write_text("path,laterality\na.png,right\nb.png,L\nc.png,\n")
+    results = scan_many(manifest, tmp_path / "out")  # the planted scan says L of every film
+    assert [result.film["laterality"] for result in results] == ["R", "L", "L"]
+    assert ["laterality_overruled" in result.film["flags"] for result in results] == [True, False, False]
+
+
+NAME, NUMBER, BIRTH = "ROENTGEN^ANNA", "PID-77-4711", "18721222"
+
+
+def identified_films(folder):
+    """A sound film and a broken one, with a patient in header and manifest."""
+    tags = {"PatientName": NAME, "PatientID": NUMBER, "PatientBirthDate": BIRTH}
+    write_dicom(folder / "a.dcm", limb(), **tags)
+    with pytest.warns(UserWarning, match="Invalid value"):
+        write_dicom(folder / "b.dcm", limb(), Rows=4000, PatientAge="ROENTGEN", **tags)
+    (folder / "list.csv").write_text(f"path,patient\na.dcm,{NAME}\nb.dcm,{NAME}\n")
+    return folder / "list.csv"
+
+
+EVERYTHING = ("png", "bone", "calc", "json", "slicer", "imagej", "labelme", "coco", "parquet")
+
+
+def test_no_output_holds_a_patient(tmp_path, capfd):
+    manifest = identified_films(tmp_path)
+    scan_many(manifest, tmp_path / "out", formats=EVERYTHING)
+    for path in (tmp_path / "out").iterdir():
+        data = path.read_bytes()
+        assert not [text for text in (NAME, NUMBER, BIRTH) if text.encode() in data], path.name
+    assert "ROENTGEN" not in "".join(capfd.readouterr())
+    assert not (tmp_path / "out/identifiers.csv").exists()
+
+
+def test_identifiers_are_kept_when_asked_for_and_gone_after_the_next_run(tmp_path):
+    manifest = identified_films(tmp_path)
+    scan_many([manifest, tmp_path / "a.dcm"], tmp_path / "out", keep_identifiers=True)
+    assert [row["patient"] for row in rows_of(tmp_path / "out/identifiers.csv")] == [NAME, NAME]
+    scan_many(tmp_path / "a.dcm", tmp_path / "out", keep_identifiers=True)
+    assert [row["patient"] for row in rows_of(tmp_path / "out/identifiers.csv")] == [NUMBER]
+    scan_many(tmp_path / "a.dcm", tmp_path / "out")
+    test = [path.name for path in (tmp_path / "out").iterdir() if NUMBER.encode() in path.read_bytes()]
+    assert test == []
+
+
+# --- executors --------------------------------------------------------------------------------------------------------
+
+
+def test_any_executor_does_the_work_and_is_left_open(films, tmp_path, scanner):
+    with ThreadPoolExecutor(2) as threads:
+        results = scan_many(films, tmp_path / "out", executor=threads)
+        assert threads.submit(len, "open").result() == 4
+    assert [result.film["film"] for result in results] == films
+    assert sorted(film for film, _ in scanner) == films
+
+
+def test_films_that_crash_or_never_end_are_failed_rows_and_the_others_are_scanned(tmp_path, monkeypatch):
+    names = ["a ok", "b segfault", "c ok", "d endless", "e memory", "f killed", "g ok"]
+    films = [str(tmp_path / name) for name in names]
+    for film in films:
+        Path(film).write_bytes(b"film")
+    monkeypatch.setattr(batch, "ProcessExecutor", ProcessExecutor)
+    monkeypatch.setattr(batch, "scan_film", bad_films.scan_film)
+    results = scan_many(films, tmp_path / "out", jobs=2, time_out_s=2, formats=[])
+    assert [result.ok for result in results] == [name.endswith("ok") for name in names]
+    errors = {name.split()[1]: result.film["error"] for name, result in zip(names, results, strict=True)}
+    assert errors.pop("segfault") == "The worker process died while scanning this film: Segmentation fault (signal 11)."
+    assert errors.pop("endless").startswith("It took longer than 2 s and was stopped")
+    assert errors.pop("memory") == "The film needs more memory than there is."
+    assert "it was killed, as happens when memory runs out" in errors.pop("killed")
+    assert errors == {"ok": ""}

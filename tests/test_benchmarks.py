@@ -26,6 +26,16 @@ def test_the_speed_benchmark_still_runs(tmp_path):
     assert out.exists()
 
 
+def test_the_batch_benchmark_still_runs(tmp_path):
+    out = tmp_path / "batch.json"
+    finished = run("batch.py", "--quick", "--part", "memory", "--part", "resume", "--out", out)
+    assert finished.returncode == 0, finished.stderr
+    figures = json.loads(out.read_text(encoding="utf-8"))
+    assert figures["memory"]["films"] == 40
+    assert len(figures["memory"]["at"]) == 10
+    assert figures["resume"]["rows"] == 100
+
+
 def test_the_accuracy_benchmark_still_runs(tmp_path):
     finished = run("accuracy.py", "--quick", "--out", tmp_path)
     assert finished.returncode == 0, finished.stderr

@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -19,12 +20,16 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from small_scans import small_scan
 
 import calcidetect
-from calcidetect import batch, phantom, regions, samples, writers
+from calcidetect import batch, phantom, pipeline, regions, samples, writers
 from calcidetect.cli import main
 from calcidetect.config import Config
 from calcidetect.errors import UnreadableFile
+from calcidetect.film_task import Recipe
+from calcidetect.run_files import RUN_FORMATS
+from calcidetect.workers import Here
 
 ROOT = Path(calcidetect.__file__).parent.parent
+TABLES = {"films.csv", "candidates.csv", "run.json", "journal.sqlite"}
 
 
 @pytest.fixture
@@ -36,7 +41,8 @@ def fake_pipeline(monkeypatch):
             raise UnreadableFile(f"{film} is damaged; export it again.")
         return small_scan(film)
 
-    monkeypatch.setattr(batch.pipeline, "scan", scan)
+    monkeypatch.setattr(pipeline, "scan", scan)
+    monkeypatch.setattr(batch, "ProcessExecutor", lambda jobs, **limits: Here())  # where it is planted
 
 
 @pytest.fixture
@@ -73,7 +79,7 @@ def films_of(out):
 def test_scan_writes_tables_and_an_overlay(fake_pipeline, film, tmp_path, capsys):
     out = tmp_path / "out"
     assert run("scan", film, "--out", out) == 0
-    assert {path.name for path in out.iterdir()} == {"films.csv", "candidates.csv", "run.json", "film.overlay.png"}
+    assert {path.name for path in out.iterdir()} == {*TABLES, "index.html", "film.overlay.png"}
     printed = capsys.readouterr()
     assert f"1 of 1 films scanned, 2 candidates; results in {out}" in printed.out
     assert "not for diagnosis" in printed.out
@@ -92,7 +98,7 @@ def test_failed_film_gives_status_1_a_row_and_a_line(fake_pipeline, film, tmp_pa
 
 def test_format_none_writes_the_tables_alone(fake_pipeline, film, tmp_path):
     assert run("scan", film, "--out", tmp_path / "out", "--format", "none") == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"films.csv", "candidates.csv", "run.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == TABLES
 
 
 def test_format_takes_a_list(fake_pipeline, film, tmp_path):
@@ -102,29 +108,34 @@ def test_format_takes_a_list(fake_pipeline, film, tmp_path):
 
 def test_options_reach_the_batch(film, tmp_path, monkeypatch):
     given = {}
-    monkeypatch.setattr(batch, "scan_many", lambda paths, out, **options: given.update(options, paths=paths) or ())
+
+    def scan_films(paths, out, recipe, **way):
+        given.update(way, paths=paths, out=out, recipe=recipe)
+        return ()
+
+    monkeypatch.setattr(batch, "scan_films", scan_films)
     settings = tmp_path / "settings.toml"
     settings.write_text("[grid]\nworking_mm = 0.8\nfield_width_mm = 200\n")
-    words = "--jobs 2 --resume --region hand --spacing 0.1 --min-score 0 --set grid.working_mm=0.5"
-    assert run("scan", film, "--out", tmp_path, *words.split(), "--config", settings) == 0
-    assert given.pop("config") == Config().replace({"grid.working_mm": 0.5, "grid.field_width_mm": 200})
+    words = "--jobs 2 --resume --region hand --spacing 0.1 --min-score 0 --set grid.working_mm=0.5 --root / --timeout 9"
+    assert run("scan", film, "--out", tmp_path, *words.split(), "--config", settings, "--keep-identifiers") == 0
     del given["progress"]
-    assert given == {
-        "paths": [str(film)],
-        "region": "hand",
-        "spacing_mm": 0.1,
-        "min_score": 0.0,
-        "formats": ("png",),
-        "jobs": 2,
-        "resume": True,
-    }
+    recipe = Recipe(
+        config=Config().replace({"grid.working_mm": 0.5, "grid.field_width_mm": 200}),
+        region="hand",
+        spacing_mm=0.1,
+        min_score=0.0,
+        formats=("png",),
+        keep_identifiers=True,
+    )
+    way = {"root": "/", "jobs": 2, "time_out_s": 9.0, "resume": True, "executor": None}
+    assert given == way | {"paths": [str(film)], "out": str(tmp_path), "recipe": recipe}
 
 
 def test_interruption_has_its_own_status(film, tmp_path, monkeypatch, capsys):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch, "scan_many", interrupted)
+    monkeypatch.setattr(batch, "scan_films", interrupted)
     assert run("scan", film, "--out", tmp_path) == 130
     assert capsys.readouterr().err == "calcidetect: interrupted.\n"
 
@@ -137,6 +148,88 @@ def test_bar_is_drawn_on_a_terminal(fake_pipeline, film, tmp_path, monkeypatch, 
     drawn = capsys.readouterr().err
     assert "2/2" in drawn
     assert f"{bad}: failed." in drawn
+
+
+def test_bar_shows_rate_and_time_left_of_what_is_to_be_done(fake_pipeline, tmp_path, monkeypatch, capsys):
+    films = [tmp_path / f"{number}.png" for number in range(6)]
+    for path in films:
+        path.write_bytes(b"a film")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    run("scan", *films[:4], "--out", tmp_path / "out")
+    capsys.readouterr()
+    assert run("scan", *films, "--out", tmp_path / "out", "--resume") == 0
+    drawn = capsys.readouterr().err
+    assert "0/6" not in drawn
+    assert re.search(r"6/6 \[\d\d:\d\d<00:00, .*film.*\]", drawn)
+
+
+def test_stats_are_printed_before_the_last_lines(fake_pipeline, film, tmp_path, capsys):
+    bad = tmp_path / "bad.png"
+    bad.touch()
+    twin = tmp_path / "twin.png"
+    twin.touch()
+    assert run("scan", film, bad, twin, "--out", tmp_path / "out", "--stats") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "2 films scanned, 1 failed, 2 with marks, 1 duplicates"
+    assert ["shoulder", "2", "2", "2", "12.0"] in [line.split() for line in lines]
+    assert "       1  is damaged; export it again." in lines
+    assert lines[-2].startswith("2 of 3 films scanned, 4 candidates")
+
+
+def test_dry_run_tells_the_fate_of_every_film_and_writes_nothing(tmp_path, capsys):
+    _draw_leg(tmp_path / "leg.png", 0)
+    (tmp_path / "twin.png").write_bytes((tmp_path / "leg.png").read_bytes())
+    (tmp_path / "empty.dcm").touch()
+    words = ["scan", tmp_path, "--root", tmp_path, "--out", tmp_path / "out", "--dry-run"]
+    assert run(*words) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "unreadable  empty.dcm is empty; fetch the file again.",
+        "scan        leg.png: 300 x 200, no pixel spacing",
+        "scan        twin.png: 300 x 200, no pixel spacing; same pixels as leg.png",
+        "2 scan, 0 done, 1 unreadable; nothing was written",
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_dry_run_of_a_resumed_run_tells_what_is_done(fake_pipeline, ramp, film, tmp_path, capsys):
+    out = tmp_path / "out"
+    run("scan", ramp, "--out", out, "--format", "none")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    capsys.readouterr()
+    words = ["scan", ramp, film, "--out", out, "--format", "none", "--resume", "--dry-run"]
+    assert run(*words) == 1
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["done", "unreadable", "0"]
+    assert run(*words, "--region", "hand") == 2
+    assert "made with another region" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_missing_libraries_of_extras_are_named_before_anything_is_done(film, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(writers.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    for words, extra in (
+        ("--format imagej", "imagej"),
+        ("--format parquet", "parquet"),
+        ("--dask tcp://x:1", "cluster"),
+    ):
+        assert run("scan", film, "--out", tmp_path / "out", *words.split()) == 2
+        assert f"pip install 'calcidetect[{extra}]'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_polite_request_to_end_keeps_what_is_done(fake_pipeline, tmp_path, monkeypatch):
+    films = [tmp_path / f"{number}.png" for number in range(3)]
+    for path in films:
+        path.write_bytes(b"a film")
+
+    def stopped_at_the_second(film, **how):
+        if film == str(films[1]):
+            signal.raise_signal(signal.SIGTERM)
+        return small_scan(film)
+
+    monkeypatch.setattr(pipeline, "scan", stopped_at_the_second)
+    assert run("scan", *films, "--out", tmp_path / "out") == 130
+    assert [row["film"] for row in films_of(tmp_path / "out")] == [str(films[0])]
 
 
 @pytest.mark.parametrize(
@@ -228,6 +321,10 @@ def test_every_candidate_is_reported_at_score_0_and_best_first(tmp_path):
         (["--spacing", "wide"], "invalid float value: 'wide'"),
         (["--min-score", "7"], "between 0 and 1, got 7"),
         (["--jobs", "0"], "jobs must be 1 or more, got 0"),
+        (["--timeout", "0"], "time-out must be more than 0 s, got 0"),
+        (["--timeout", "nan"], "time-out must be more than 0 s, got nan"),
+        (["--root", "/nowhere"], "does not lie below /nowhere; give a --root that holds every film"),
+        (["--dry-run", "--jobs", "0"], "jobs must be 1 or more, got 0"),
         (["--format", "nonsense"], "no output format 'nonsense'; choose from png"),
         (["--format", ""], "no output format ''"),
         (["--region", "nonsense"], "no region 'nonsense'; choose auto, chest"),
@@ -436,14 +533,14 @@ def test_wrong_phantom_option_has_status_2(tmp_path, capsys, words):
 def test_help_names_every_option_of_the_contract(capsys):
     assert run("scan", "--help") == 0
     text = capsys.readouterr().out
-    options = "--out --jobs --resume --format --region --spacing --min-score --config --set"
+    options = "--out --jobs --resume --format --region --spacing --min-score --config --set --timeout --dry-run --stats"
     assert [option for option in options.split() if option not in text] == []
 
 
 def test_help_names_every_format(capsys):
     run("scan", "--help")
     text = capsys.readouterr().out
-    assert [name for name in (*writers.FORMATS, "none") if name not in text] == []
+    assert [name for name in (*writers.FORMATS, *RUN_FORMATS, "none") if name not in text] == []
 
 
 def test_version_is_that_of_the_project(capsys):
@@ -491,7 +588,10 @@ def test_readme_explains_every_column_in_its_order(readme):
 
 
 def test_readme_explains_every_option_of_scan(readme):
-    options = "--out --format --region --spacing --min-score --config --set --jobs --resume"
+    options = (
+        "--out --format --region --spacing --min-score --config --set --jobs --resume --timeout --dry-run --stats "
+        "--root --dask --keep-identifiers"
+    )
     assert [option for option in options.split() if f"`{option}" not in readme] == []
 
 
@@ -501,7 +601,9 @@ def test_readme_explains_every_option_of_figure(readme):
 
 
 def test_readme_names_every_region_and_format(readme):
-    assert [name for name in (*regions.names(), *writers.FORMATS, "none") if f"`{name}`" not in readme] == []
+    assert [
+        name for name in (*regions.names(), *writers.FORMATS, *RUN_FORMATS, "none") if f"`{name}`" not in readme
+    ] == []
 
 
 def test_readme_has_the_test_command_that_the_checks_run(readme):

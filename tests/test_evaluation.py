@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from small_scans import COLS, ROWS, small_candidate, small_scan
 
-from calcidetect import batch
+from calcidetect import batch, pipeline
 from calcidetect.cli import main
 from calcidetect.errors import CalcidetectError, EvaluationError
 from calcidetect.evaluation import evaluate_results, table
@@ -17,6 +17,7 @@ from calcidetect.evaluation.results import read_results
 from calcidetect.evaluation.truth import read_truth
 from calcidetect.samples import write_samples
 from calcidetect.score import OPERATING_POINT
+from calcidetect.workers import Here
 
 # The deposit that `small_candidate` marks: 24 pixels of 0.5 mm, half of what is marked
 DEPOSIT = {
@@ -46,7 +47,8 @@ def scan_small_films(folder):
     for path in films:
         cv2.imwrite(str(path), np.tile(np.arange(COLS, dtype=np.uint8) * 6, (ROWS, 1)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch.pipeline, "scan", lambda path, **how: small_scan(path, candidates))
+        patch.setattr(batch, "ProcessExecutor", lambda jobs, **limits: Here())  # where the scan is planted
+        patch.setattr(pipeline, "scan", lambda path, **how: small_scan(path, candidates))
         batch.scan_many(films, folder / "res", min_score=0.0, formats=("bone", "calc"))
     return folder / "res"
 

@@ -19,6 +19,7 @@ LAYERS = (
     {"ops", "codecs"},
     # 1: records and settings
     {"types", "config"},
+    {"formats"},
     # 2: parts that steps share, then the steps, none of which imports another
     {
         "borders",
@@ -48,9 +49,17 @@ LAYERS = (
     {"layout", "view", "captions"},
     {"page"},
     {"overlay", "dicom_out", "follow_up"},
-    {"writers", "samples", "annotations"},
+    {"names", "worker"},  # of files, and a process: they know nothing of films
+    {"writers", "samples", "annotations", "inputs"},
     {"figure", "notebook"},
+    {"results", "workers"},
+    {"cluster"},
+    {"coco", "gallery", "stats", "stored_results"},
+    {"journal"},
+    {"run_files"},
+    {"film_task"},
     {"batch", "review", "node"},
+    {"dry_run"},
     {"evaluation", "simulations"},  # the one reads what the batch wrote, the other names files as it does
     {"cli"},
     # the package itself, which offers the public names
@@ -135,14 +144,20 @@ def test_only_the_command_prints_and_exits():
     assert callers <= {"cli", "__main__"}
 
 
-def test_only_the_batch_catches_everything():
+def test_only_the_batch_and_its_workers_catch_everything():
     catchers = {
         _module(path)
         for path in _files()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) == "Exception")
     }
-    assert catchers <= {"batch"}
+    assert catchers <= {"film_task", "worker"}  # one makes a row of it, the other carries it to its caller
+
+
+def test_dask_has_one_importer():
+    assert {_module(path) for path in _files() for name in _imports(path) if name.startswith("distributed")} == {
+        "cluster"
+    }
 
 
 def _loaded_after(statement):
@@ -171,7 +186,14 @@ def test_what_needs_no_film_loads_no_heavy_library(statement):
 
 def test_scanning_loads_no_plotting_library():
     assert not _loaded_after("import calcidetect.figure, calcidetect.notebook") & {"matplotlib", "IPython"}
-    assert not _loaded_after("import calcidetect.batch") & {"matplotlib", "highdicom", "dask"}
+    assert not _loaded_after("import calcidetect.batch") & {
+        "matplotlib",
+        "highdicom",
+        "dask",
+        "distributed",
+        "pyarrow",
+        "roifile",
+    }
 
 
 def test_public_names_are_the_eight_of_the_design():

@@ -1,0 +1,1 @@
+"""Outlines of candidates as other programs read them: one module for each program."""

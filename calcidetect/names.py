@@ -1,0 +1,47 @@
+"""Names of output files: short, distinct, and fit for every file system."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain, count, takewhile
+from pathlib import Path
+
+_UNFIT = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_RESERVED = {"run", "coco"}  # run.json and coco.json are of all films
+
+
+def output_names(films: Sequence[str]) -> dict[str, str]:
+    """First part of the names of each film's files: its stem, or its path where several films share a stem."""
+    stems = {film: _file_name(os.path.splitext(os.path.basename(film))[0]) for film in films}
+    often = {stem for stem, times in Counter(stems.values()).items() if times > 1}
+    shared = _shared_folders(films) if often else 0
+    names: dict[str, str] = {}
+    taken = set(_RESERVED)
+    for film, stem in stems.items():
+        name = stem if stem not in often else _file_name("_".join(_parts(film)[shared:]))
+        names[film] = _untaken(name, taken)
+        taken.add(names[film].casefold())
+    return names
+
+
+def _parts(film: str) -> tuple[str, ...]:
+    return Path(os.path.abspath(film)).parts
+
+
+def _shared_folders(films: Sequence[str]) -> int:
+    """Number of folders, from the root on, that all films lie in."""
+    levels = zip(*(_parts(film)[:-1] for film in films), strict=False)
+    return sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, levels))
+
+
+def _file_name(text: str) -> str:
+    return _UNFIT.sub("_", text)
+
+
+def _untaken(name: str, taken: set[str]) -> str:
+    """The name itself, or with the first free number behind it; upper and lower case count as equal."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(text for text in chain([name], numbered) if text.casefold() not in taken)
