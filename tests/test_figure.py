@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_scans import small_candidate, small_scan
 
-from calcidetect import batch, pipeline
+from calcidetect import pipeline
 from calcidetect.captions import caption, region_words
 from calcidetect.cli import main
 from calcidetect.errors import ConfigError, OutputError, UnreadableFile
@@ -223,7 +223,6 @@ def films(tmp_path, monkeypatch):
         return small_scan(film)
 
     monkeypatch.setattr(pipeline, "scan", scan)
-    monkeypatch.setattr(batch.pipeline, "scan", scan)
     paths = [tmp_path / name for name in ("a.png", "bad.png", "c.png")]
     for path in paths:
         path.write_bytes(b"a film")
