@@ -24,7 +24,7 @@ from calcidetect.candidate_surroundings import (
     ring_drops,
     texture_around,
 )
-from calcidetect.label_regions import LabelRegions, Values, label_regions
+from calcidetect.label_regions import LabelRegions, Values, axes, label_regions
 from calcidetect.pixel_features import Planes, body_range, percentiles
 from calcidetect.places import Places, places
 from calcidetect.types import Anatomy, Background, Field, Radiograph
@@ -120,17 +120,13 @@ def _levels(regions: LabelRegions, pixels: FloatImage, anatomy: Anatomy) -> Feat
 
 
 def _shape(regions: LabelRegions, labels: LabelImage, contrast: FloatImage, pixel_mm: float) -> Features:
-    rows, cols = np.divmod(regions.flat, labels.shape[1])
-    down, across = rows - regions.rows[regions.label], cols - regions.cols[regions.label]
-    var_r, var_c, cov = (regions.mean(product) for product in (down**2, across**2, down * across))
-    half = np.hypot((var_r - var_c) / 2, cov)
-    long, short = (var_r + var_c) / 2 + half + 1 / 12, np.maximum((var_r + var_c) / 2 - half, 0) + 1 / 12
+    long, short, _ = axes(regions, labels.shape[1])
     length, steepness, rim_contrast = _rim(labels, contrast, len(regions.area))
     return {
         "radius_mm": regions.radius * pixel_mm,
-        "long_mm": 4 * np.sqrt(long) * pixel_mm,
-        "elongation": np.sqrt(long / short),
-        "fullness": regions.area / (4 * np.pi * np.sqrt(long * short)),
+        "long_mm": 4 * long * pixel_mm,
+        "elongation": long / short,
+        "fullness": regions.area / (4 * np.pi * long * short),
         "raggedness": length / np.sqrt(4 * np.pi * regions.area),
         "edge_steepness": steepness / pixel_mm,
         "relief": regions.mean(regions.inside(contrast)) - rim_contrast,

@@ -69,6 +69,20 @@ def label_regions(labels: LabelImage) -> LabelRegions:
     return LabelRegions(flat=flat, label=label, starts=starts, area=area.astype(float), rows=rows, cols=cols)
 
 
+def axes(regions: LabelRegions, cols: int) -> tuple[Numbers, Numbers, Numbers]:
+    """Standard deviations in pixels along each region's long and short axis, and the long axis' angle, (n,) each.
+
+    A pixel's own extent counts, so that none is 0; the angle is in radians from the columns' to the rows' direction.
+    `cols` is the label image's number of columns.
+    """
+    rows, columns = np.divmod(regions.flat, cols)
+    down, across = rows - regions.rows[regions.label], columns - regions.cols[regions.label]
+    var_r, var_c, cov = (regions.mean(product) for product in (down**2, across**2, down * across))
+    mean, half = (var_r + var_c) / 2, np.hypot((var_r - var_c) / 2, cov)
+    long, short = np.sqrt(mean + half + 1 / 12), np.sqrt(np.maximum(mean - half, 0) + 1 / 12)
+    return long, short, np.arctan2(2 * cov, var_c - var_r) / 2
+
+
 def centres(labels: LabelImage) -> Numbers:
     """``(row, col)`` of the centre of each label 1 … n on its own grid, shape (n, 2)."""
     flat = np.flatnonzero(labels)

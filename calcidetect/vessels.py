@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from calcidetect import ops
 from calcidetect.arrays import LabelImage
-from calcidetect.label_regions import label_regions
+from calcidetect.label_regions import axes, label_regions
 
 WALL_MM = 10.0
 """A wall is seen over at least this length; a shorter pair of lines may be a deposit in a tendon sheath."""
@@ -60,13 +60,5 @@ def _axes(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Centres in pixels (n, 2), length in mm, length over thickness, and unit vectors along (n, 2)."""
     regions = label_regions(labels)
-    rows, cols = np.divmod(regions.flat, labels.shape[1])
-    down, across = rows - regions.rows[regions.label], cols - regions.cols[regions.label]
-    count = len(regions.area)
-    var_r, var_c, cov = (
-        np.bincount(regions.label, product, count) / regions.area for product in (down**2, across**2, down * across)
-    )
-    half, middle = np.hypot((var_r - var_c) / 2, cov), (var_r + var_c) / 2 + 1 / 12  # a pixel's own extent
-    angle = np.arctan2(2 * cov, var_c - var_r) / 2
-    long, short = np.sqrt(middle + half), np.sqrt(np.maximum(middle - half, 1 / 12))
+    long, short, angle = axes(regions, labels.shape[1])
     return regions.centres, 4 * long * pixel_mm, long / short, np.stack([np.sin(angle), np.cos(angle)], axis=1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calcidetect.label_regions import centres, label_regions
+from calcidetect.label_regions import axes, centres, label_regions
 
 LABELS = np.array([[1, 1, 0, 2], [1, 0, 0, 2], [0, 3, 0, 0]], np.int32)
 IMAGE = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -27,3 +27,18 @@ def test_radius_is_that_of_the_disc_of_equal_area():
 
 def test_an_image_without_labels_has_no_centres():
     assert centres(np.zeros((4, 4), np.int32)).shape == (0, 2)
+
+
+def test_axes_of_a_slanted_bar_lie_along_and_across_it():
+    rows, cols = np.indices((60, 60))
+    along, across = (rows + cols - 60) / 2**0.5, (rows - cols) / 2**0.5
+    bar = ((np.abs(along) <= 20) & (np.abs(across) <= 4)).astype(np.int32)
+    long, short, angle = axes(label_regions(bar), 60)
+    assert long == pytest.approx([40 / 12**0.5], rel=0.05)
+    assert short == pytest.approx([8 / 12**0.5], rel=0.1)
+    assert angle == pytest.approx([np.pi / 4], abs=0.02)
+
+
+def test_a_single_pixel_has_the_extent_of_a_pixel():
+    long, short, _ = axes(label_regions(LABELS), 4)
+    assert (long[2], short[2]) == pytest.approx((12**-0.5, 12**-0.5))
