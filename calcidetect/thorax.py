@@ -24,7 +24,8 @@ OPENINGS_MM = (5.0, 2.0, 10.0)
 """Fat planes, the trachea and gas under the diaphragm join lungs by bridges narrower than twice this; tried in turn."""
 
 MIN_PART_SHARE = 0.25
-"""A dense middle may cut a lung in two: parts that have this share of the smaller lung's area belong to it."""
+"""A dense middle may cut a lung in two: parts above or below that have this share of the
+smaller lung's area belong to it."""
 
 MIN_APART = 0.2
 """The middles of two lungs lie at least this share of the body's width apart; a lateral film shows one lung."""
@@ -99,9 +100,16 @@ def _two_lungs(likely: Mask, body: Mask, *, radius: float) -> tuple[Mask, Mask] 
     if second - first < MIN_APART * np.ptp(np.flatnonzero(body.any(axis=0))):
         return None
     lung = boxes[:, 4] >= MIN_PART_SHARE * boxes[largest, 4].min()
-    on_left = np.abs(centres[:, 1] - first) < np.abs(centres[:, 1] - second)
-    left, right = (np.concatenate([[False], lung & side])[labels] for side in (on_left, ~on_left))
-    return left, right
+    left, right = largest[np.argsort(centres[largest, 1])]
+    sides = [lung & _above_or_below(boxes, centres, main) for main in (left, right)]
+    first_lung, second_lung = (np.concatenate([[False], side])[labels] for side in (sides[0], sides[1] & ~sides[0]))
+    return first_lung, second_lung
+
+
+def _above_or_below(boxes: npt.NDArray[np.int32], centres: Points, main: int) -> Mask:
+    """Which parts have their middle within the columns of the main one: not air beside the arm or the shoulder."""
+    x0, width = boxes[main, 0], boxes[main, 2]
+    return (centres[:, 1] >= x0) & (centres[:, 1] < x0 + width)
 
 
 def _around(lungs: tuple[Mask, Mask]) -> Thorax:

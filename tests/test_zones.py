@@ -86,6 +86,13 @@ def test_a_lung_in_two_pieces_and_a_bridge_to_the_neck_change_nothing():
     assert (areas == list(CHEST)).mean() > 0.9
 
 
+def test_air_beside_the_arm_that_is_taken_for_lung_makes_the_rib_cage_no_wider():
+    with_air = LUNGS | drawn([("ellipse", 190, 275, 60, 12)])
+    names = [name for name, (row, col) in CHEST.items() if not with_air[row, col] or LUNGS[row, col]]
+    areas = words([CHEST[name] for name in names], EVERYWHERE, "chest", lung=with_air).words
+    assert areas.tolist() == names
+
+
 def test_ribs_beside_the_lungs_belong_to_the_rib_cage():
     found = words([(150, 63), (150, 237)], EVERYWHERE, "chest", lung=LUNGS)
     assert set(found.areas) == {"rib cage"}
