@@ -89,6 +89,24 @@ def draw(
         RGB, the matrix of `radiograph`: for a film with oblong pixels the one with square pixels.
     """
     grid = radiograph.grid
+    layout, style = _lay_out(radiograph, report, field_mask=field_mask, bone=bone, letters=letters)
+    field = None if field_mask is None else resize_mask(field_mask, grid.shape)
+    canvas = display_window(radiograph, field)
+    draw_layout(canvas, layout, style)
+    return np.asarray(cv2.cvtColor(canvas, cv2.COLOR_GRAY2RGB), np.uint8).reshape(*grid.shape, 3)
+
+
+def lay_out_scan(scan: Scan) -> tuple[Layout, LayoutStyle]:
+    """Where `draw_scan` puts arrows and print, and their sizes, in pixels of the film's square grid."""
+    return _lay_out(
+        scan.radiograph, scan.report, field_mask=scan.field.mask, bone=scan.anatomy.bone, letters=DEFAULT_LETTERS
+    )
+
+
+def _lay_out(
+    radiograph: Radiograph, report: Report, *, field_mask: Mask | None, bone: Mask | None, letters: Iterable[str]
+) -> tuple[Layout, LayoutStyle]:
+    grid = radiograph.grid
     style = style_for(grid.shape, spacing_mm=grid.spacing_mm, letters=letters)
     layout = lay_out(
         _on_grid(report.candidates, grid),
@@ -98,10 +116,7 @@ def draw(
         notice=NOTICE,
         scale=_scale(grid),
     )
-    field = None if field_mask is None else resize_mask(field_mask, grid.shape)
-    canvas = display_window(radiograph, field)
-    draw_layout(canvas, layout, style)
-    return np.asarray(cv2.cvtColor(canvas, cv2.COLOR_GRAY2RGB), np.uint8).reshape(*grid.shape, 3)
+    return layout, style
 
 
 def display_window(radiograph: Radiograph, field: Mask | None = None) -> GreyPicture:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import importlib.util
 import io
 import json
 import math
@@ -67,10 +68,11 @@ CANDIDATE_COLUMNS = (
 
 
 class Format(NamedTuple):
-    """An output format: the suffix of its file, and the file's bytes of a scan."""
+    """An output format: the suffix of its file, the file's bytes of a scan, and the package that it takes."""
 
     suffix: str
     encode: Callable[[Scan], bytes]
+    package: str = ""
 
 
 def write(
@@ -86,7 +88,8 @@ def write(
         An existing folder.
     formats
         Names out of `FORMATS`: ``png`` (the film with arrows), ``bone`` and ``calc`` (masks, uint8 0/255 in the
-        film's own matrix), ``json`` (the report).
+        film's own matrix), ``json`` (the report); as DICOM, with the extra ``dicom``: ``sr`` (structured report),
+        ``sc`` (the film with arrows), ``seg`` (masks), ``gsps`` (arrows as a presentation state).
     name
         First part of the file names; without it the film's name less its suffix.
 
@@ -98,9 +101,9 @@ def write(
     Raises
     ------
     ConfigError
-        For an unknown format.
+        For an unknown format, or one whose package isn't installed.
     OutputError
-        When a file can't be written.
+        When a file can't be written; for a DICOM format also when the film's own file lacks what it takes.
     """
     check_formats(formats)
     stem = Path(scan.report.source.path).stem if name is None else name
@@ -111,9 +114,14 @@ def write(
 
 
 def check_formats(formats: Iterable[str]) -> None:
-    """Raise ConfigError for the first name that is no format."""
+    """Raise ConfigError for the first name that is no format, or whose package isn't installed."""
+    formats = tuple(formats)
     if unknown := [name for name in formats if name not in FORMATS]:
         raise ConfigError(f"There is no output format {unknown[0]!r}; choose from {', '.join(FORMATS)}, none.")
+    for name in formats:
+        package = FORMATS[name].package
+        if package and importlib.util.find_spec(package) is None:
+            raise ConfigError(f"The format {name} takes {package}; install it with pip install 'calcidetect[dicom]'.")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -228,6 +236,30 @@ def _encode_report(scan: Scan) -> bytes:
     return (json.dumps(_plain(scan.report), indent=2) + "\n").encode("ascii")
 
 
+def _encode_sr(scan: Scan) -> bytes:
+    from calcidetect.dicom_out import common, sr  # noqa: PLC0415 - highdicom takes half a second, and is an extra
+
+    return common.to_bytes(sr.structured_report(scan))
+
+
+def _encode_sc(scan: Scan) -> bytes:
+    from calcidetect.dicom_out import common, sc  # noqa: PLC0415
+
+    return common.to_bytes(sc.secondary_capture(scan))
+
+
+def _encode_seg(scan: Scan) -> bytes:
+    from calcidetect.dicom_out import common, seg  # noqa: PLC0415
+
+    return common.to_bytes(seg.segmentation(scan))
+
+
+def _encode_gsps(scan: Scan) -> bytes:
+    from calcidetect.dicom_out import common, gsps  # noqa: PLC0415
+
+    return common.to_bytes(gsps.presentation_state(scan))
+
+
 def _png(image: npt.NDArray[np.uint8]) -> bytes:
     done, data = cv2.imencode(".png", image)
     if not done:
@@ -255,4 +287,8 @@ FORMATS: Mapping[str, Format] = {
     "bone": Format(".bone.png", _encode_bone),
     "calc": Format(".calc.png", _encode_marks),
     "json": Format(".json", _encode_report),
+    "sr": Format(".sr.dcm", _encode_sr, "highdicom"),
+    "sc": Format(".sc.dcm", _encode_sc, "highdicom"),
+    "seg": Format(".seg.dcm", _encode_seg, "highdicom"),
+    "gsps": Format(".gsps.dcm", _encode_gsps, "highdicom"),
 }
