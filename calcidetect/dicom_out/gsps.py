@@ -58,8 +58,7 @@ def presentation_state(scan: Scan) -> Dataset:
         **identity(scan.report, "gsps"),
     )
     file_under(state, header)
-    if letter := side(header):
-        state.Laterality = letter
+    state.Laterality = side(header) or None  # for paired body parts it must be there, even if empty
     return state
 
 

@@ -16,6 +16,7 @@ from calcidetect.dicom_out.header import file_under, film_header, nameless
 from calcidetect.types import Grid, Report, Scan
 
 _SLICE_MM = 1.0  # highdicom can't read back what states none; a film has no slices
+_SPACINGS = {"PixelSpacing", "ImagerPixelSpacing", "SliceThickness", "SpacingBetweenSlices"}
 _BONE_COLOUR, _MARK_COLOUR = (168, 196, 224), (255, 64, 64)  # RGB
 
 
@@ -37,8 +38,11 @@ def segmentation(scan: Scan) -> Dataset:
     """
     report = scan.report
     header = film_header(report)
+    film = nameless(header)
+    for keyword in _SPACINGS & set(film.dir()):
+        delattr(film, keyword)  # highdicom would copy it, zeros and all
     result = hd.seg.Segmentation(
-        source_images=[nameless(header)],
+        source_images=[film],
         pixel_array=_masks(scan),
         segmentation_type="BINARY",
         segment_descriptions=_segments(report),
