@@ -230,7 +230,7 @@ def _sentence(error: Exception) -> str:
         text = "The film needs more memory than there is."
     else:
         frames = traceback.extract_tb(error.__traceback__)
-        place = [frame for frame in frames if Path(frame.filename).parent == Path(__file__).parent][-1]
+        place = [frame for frame in frames if Path(__file__).parent in Path(frame.filename).parents][-1]
         text = f"Unexpected {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"
     return " ".join(text.split())[:_MAX_ERROR_LENGTH]
 

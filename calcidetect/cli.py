@@ -12,13 +12,16 @@ import dataclasses
 import io
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calcidetect import __version__
 from calcidetect.config import Config, load_config, parse_assignments
-from calcidetect.errors import CalcidetectError
+from calcidetect.errors import CalcidetectError, ConfigError, PacsError
 
 if TYPE_CHECKING:
     from calcidetect.batch import FilmResult, Progress
@@ -28,7 +31,9 @@ EXIT_SOME_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # as shells report a program that was stopped by Ctrl-C
 
-_FORMATS_HELP = "png (film with arrows), bone, calc (masks), json (report); none for the tables alone"
+_FORMATS_HELP = (
+    "png (film with arrows), bone, calc (masks), json (report), sr, sc, seg, gsps (DICOM); none for the tables alone"
+)
 _KINDS = ("chest", "shoulder", "wrists")  # of `calcidetect.phantom`, which is too heavy to ask for them
 _SOFT_HELP = (
     "JSON with polygons of soft tissue: a list of {film, soft} or {film: [polygons]}; without it, the body more than "
@@ -47,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except CalcidetectError as error:
         _complain(f"calcidetect: {error}")
-        return EXIT_USAGE
+        return EXIT_SOME_FAILED if isinstance(error, PacsError) else EXIT_USAGE
     except KeyboardInterrupt:
         _complain("calcidetect: interrupted.")
         return EXIT_INTERRUPTED
@@ -70,18 +75,33 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_simulate(commands)
     _add_settings(commands)
+    _add_node(commands)
     return parser
 
 
 def _add_scan(commands: Any) -> None:
     parser = commands.add_parser("scan", help="scan films; write tables and pictures", description=_NOTICE)
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="films, folders, DICOMDIR files")
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="films, folders, DICOMDIR files, dicomweb:https://…/studies/UID"
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes (1)")
     parser.add_argument("--resume", action="store_true", help="go on where an earlier run into DIR stopped")
     parser.add_argument("--format", default="png", metavar="LIST", help=f"comma-separated: {_FORMATS_HELP} (png)")
-    parser.add_argument("--region", default="auto", metavar="NAME", help="body region of every film (auto)")
     parser.add_argument("--spacing", type=float, metavar="MM", help="pixel pitch of films that state none")
+    parser.add_argument(
+        "--make-study", action="store_true", help="let the format sc make a study for films that are no DICOM"
+    )
+    parser.add_argument(
+        "--send-back", action="store_true", help="store DICOM results of dicomweb: films where these came from"
+    )
+    _add_recipe(parser)
+    parser.set_defaults(run=_scan)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    """Options that say how a film is scanned."""
+    parser.add_argument("--region", default="auto", metavar="NAME", help="body region of every film (auto)")
     parser.add_argument(
         "--min-score", type=float, metavar="S", help="lowest score that is reported, 0 to 1 (shipped operating point)"
     )
@@ -89,7 +109,6 @@ def _add_scan(commands: Any) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting; may be repeated"
     )
-    parser.set_defaults(run=_scan)
 
 
 def _add_inspect(commands: Any) -> None:
@@ -142,6 +161,28 @@ def _add_settings(commands: Any) -> None:
     parser.set_defaults(run=_settings)
 
 
+def _add_node(commands: Any) -> None:
+    parser = commands.add_parser(
+        "node",
+        help="take films by DICOM, send results back",
+        description="Take CR and DX films by C-STORE, analyse them, send results to a PACS. Stops on Ctrl-C. "
+        + _NOTICE,
+    )
+    parser.add_argument("--spool", required=True, metavar="DIR", help="folder for films and results under way")
+    parser.add_argument("--status", action="store_true", help="print what this spool's node has done, and stop")
+    parser.add_argument("--to", metavar="TITLE@HOST:PORT", help="the PACS that gets the results")
+    parser.add_argument("--title", default="CALCIDETECT", metavar="AET", help="AE title of the node (CALCIDETECT)")
+    parser.add_argument("--bind", default="127.0.0.1", metavar="HOST", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=_natural, default=11112, metavar="N", help="port to listen on (11112)")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="AET", help="AE title that may call; may be repeated (any)"
+    )
+    parser.add_argument("--format", default="sr,sc", metavar="LIST", help="of sr, sc, seg, gsps (sr,sc)")
+    parser.add_argument("--retry", type=_natural, default=5, metavar="S", help="first pause after a failure (5 s)")
+    _add_recipe(parser)
+    parser.set_defaults(run=_node)
+
+
 def _natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
@@ -149,19 +190,25 @@ def _natural(text: str) -> int:
 
 
 def _scan(args: argparse.Namespace) -> int:
-    config = load_config(args.config) if args.config else Config()
-    config = config.replace(parse_assignments(args.set))
+    config = _config(args)
+    if args.make_study:
+        config = config.replace({"dicom.make_study": 1})
+    from calcidetect import dicomweb
     from calcidetect.batch import scan_many
 
+    formats = _formats(args.format)
+    if args.send_back:
+        dicomweb.check_formats(formats)
+    fetched = dicomweb.fetch_films(args.paths, args.out)
     with _progress() as progress:
         results = scan_many(
-            args.paths,
+            fetched.paths,
             args.out,
             config=config,
             region=args.region,
             spacing_mm=args.spacing,
             min_score=args.min_score,
-            formats=_formats(args.format),
+            formats=formats,
             jobs=args.jobs,
             resume=args.resume,
             progress=progress,
@@ -169,8 +216,15 @@ def _scan(args: argparse.Namespace) -> int:
     scanned = sum(result.ok for result in results)
     candidates = sum(len(result.candidates) for result in results)
     print(f"{scanned} of {len(results)} films scanned, {candidates} candidates; results in {args.out}")
+    if args.send_back:
+        print(f"{dicomweb.send_back(fetched, results, args.out)} DICOM results sent back")
     print(_NOTICE)
     return EXIT_OK if scanned == len(results) else EXIT_SOME_FAILED
+
+
+def _config(args: argparse.Namespace) -> Config:
+    config = load_config(args.config) if args.config else Config()
+    return config.replace(parse_assignments(args.set))
 
 
 def _formats(text: str) -> tuple[str, ...]:
@@ -264,6 +318,41 @@ def _simulate(args: argparse.Namespace) -> int:
     deposits = sum(len(record["deposits"]) for film in done for record in film.records)
     print(f"{len(done)} of {len(films)} films simulated, {deposits} deposits; results in {args.out}")
     return EXIT_OK if len(done) == len(films) else EXIT_SOME_FAILED
+
+
+def _node(args: argparse.Namespace) -> int:
+    from calcidetect.node import spool
+
+    root = Path(args.spool)
+    if args.status:
+        print(_as_text(spool.status(root)))
+        return EXIT_OK
+    if not args.to:
+        raise ConfigError("A node needs a PACS to send results to; give it as --to TITLE@HOST:PORT.")
+    from calcidetect.node import run_node
+    from calcidetect.node.analyse import Recipe
+    from calcidetect.node.peers import Listener, check_title, parse_peer
+
+    recipe = Recipe(config=_config(args), region=args.region, min_score=args.min_score, formats=_formats(args.format))
+    allowed = tuple(check_title(title) for title in args.allow)
+    listener = Listener(check_title(args.title), args.bind, args.port, allowed)
+    with _ended_by_signals() as stop:
+        run_node(
+            root, parse_peer(args.to), listener=listener, recipe=recipe, retry_s=args.retry, stop=stop, tell=_complain
+        )
+    return EXIT_OK
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or a service manager's SIGTERM sets."""
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _settings(args: argparse.Namespace) -> int:

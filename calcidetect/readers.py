@@ -34,8 +34,10 @@ _CLEAR_LOG_ODDS = 3.0
 
 _DIRECTORY_FILE = "DICOMDIR"
 _FILM_SUFFIXES = {".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
-_RESULT_SUFFIXES = (".overlay.png", ".bone.png", ".calc.png", ".truth.png")
-_RESULT_SUFFIXES += (".sr.dcm", ".sc.dcm", ".seg.dcm", ".gsps.dcm")
+_RESULT_SUFFIXES = (
+    *(".overlay.png", ".bone.png", ".calc.png", ".truth.png"),
+    *(".sr.dcm", ".sc.dcm", ".seg.dcm", ".gsps.dcm"),
+)
 
 
 def load(path: StrPath, *, spacing_mm: float | None = None) -> Radiograph:

@@ -15,6 +15,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calcidetect import ops
+from calcidetect import dicom_out, ops
 from calcidetect.arrays import Mask
 from calcidetect.errors import ConfigError, OutputError
 from calcidetect.overlay import draw_scan, encode_png
@@ -236,30 +237,6 @@ def _encode_report(scan: Scan) -> bytes:
     return (json.dumps(_plain(scan.report), indent=2) + "\n").encode("ascii")
 
 
-def _encode_sr(scan: Scan) -> bytes:
-    from calcidetect.dicom_out import common, sr  # noqa: PLC0415 - highdicom takes half a second, and is an extra
-
-    return common.to_bytes(sr.structured_report(scan))
-
-
-def _encode_sc(scan: Scan) -> bytes:
-    from calcidetect.dicom_out import common, sc  # noqa: PLC0415
-
-    return common.to_bytes(sc.secondary_capture(scan))
-
-
-def _encode_seg(scan: Scan) -> bytes:
-    from calcidetect.dicom_out import common, seg  # noqa: PLC0415
-
-    return common.to_bytes(seg.segmentation(scan))
-
-
-def _encode_gsps(scan: Scan) -> bytes:
-    from calcidetect.dicom_out import common, gsps  # noqa: PLC0415
-
-    return common.to_bytes(gsps.presentation_state(scan))
-
-
 def _png(image: npt.NDArray[np.uint8]) -> bytes:
     done, data = cv2.imencode(".png", image)
     if not done:
@@ -287,8 +264,8 @@ FORMATS: Mapping[str, Format] = {
     "bone": Format(".bone.png", _encode_bone),
     "calc": Format(".calc.png", _encode_marks),
     "json": Format(".json", _encode_report),
-    "sr": Format(".sr.dcm", _encode_sr, "highdicom"),
-    "sc": Format(".sc.dcm", _encode_sc, "highdicom"),
-    "seg": Format(".seg.dcm", _encode_seg, "highdicom"),
-    "gsps": Format(".gsps.dcm", _encode_gsps, "highdicom"),
+    "sr": Format(".sr.dcm", partial(dicom_out.encode, "sr"), "highdicom"),
+    "sc": Format(".sc.dcm", partial(dicom_out.encode, "sc"), "highdicom"),
+    "seg": Format(".seg.dcm", partial(dicom_out.encode, "seg"), "highdicom"),
+    "gsps": Format(".gsps.dcm", partial(dicom_out.encode, "gsps"), "highdicom"),
 }

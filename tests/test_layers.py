@@ -43,7 +43,8 @@ LAYERS = (
     {"layout"},
     {"overlay", "dicom_out", "follow_up"},
     {"writers", "samples", "annotations"},
-    {"batch", "review", "node"},
+    {"batch", "review"},
+    {"node", "dicomweb"},  # both hand films to the batch
     {"evaluation", "simulations"},  # the one reads what the batch wrote, the other names files as it does
     {"cli"},
     # the package itself, which offers the public names

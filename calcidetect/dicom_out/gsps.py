@@ -37,9 +37,7 @@ def presentation_state(scan: Scan) -> Dataset:
     film = nameless(header)
     layout, style = lay_out_scan(scan)
     grid = scan.radiograph.grid
-    layer = hd.pr.GraphicLayer(
-        layer_name=_LAYER, order=1, description=DESCRIPTION, display_color=_YELLOW
-    )
+    layer = hd.pr.GraphicLayer(layer_name=_LAYER, order=1, description=DESCRIPTION, display_color=_YELLOW)
     annotation = hd.pr.GraphicAnnotation(
         referenced_images=[film],
         graphic_layer=layer,

@@ -88,9 +88,7 @@ def _segment(
         segmented_property_category=category,
         segmented_property_type=kind,
         algorithm_type="AUTOMATIC",
-        algorithm_identification=hd.AlgorithmIdentificationSequence(
-            family=codes.FAMILY, parameters=parameters, **how
-        ),
+        algorithm_identification=hd.AlgorithmIdentificationSequence(family=codes.FAMILY, parameters=parameters, **how),
         tracking_uid=uid(report, "segment", label),
         tracking_id=label,
         display_color=hd.color.CIELabColor.from_rgb(*colour),
@@ -101,9 +99,7 @@ def _pixel_measures(grid: Grid) -> hd.PixelMeasuresSequence | None:
     """Height and width of a pixel of the film's own matrix, which may be oblong; None without spacing."""
     if grid.spacing_mm is None:
         return None
-    rows, cols = (
-        grid.spacing_mm * square / own for square, own in zip(grid.shape, grid.source_shape, strict=True)
-    )
+    rows, cols = (grid.spacing_mm * square / own for square, own in zip(grid.shape, grid.source_shape, strict=True))
     return hd.PixelMeasuresSequence(pixel_spacing=(rows, cols), slice_thickness=_SLICE_MM)
 
 

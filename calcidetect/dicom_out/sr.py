@@ -47,6 +47,7 @@ def structured_report(scan: Scan) -> Dataset:
         When the film is no DICOM file, is gone, or lacks what a PACS files by.
     """
     header = film_header(scan.report)
+    groups: list[hd.sr.MeasurementsAndQualitativeEvaluations | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations]
     groups = [_film_group(scan.report, header)]
     for candidate in scan.report.candidates:
         if candidate.label in codes.FINDINGS:
@@ -70,7 +71,7 @@ def structured_report(scan: Scan) -> Dataset:
 
 def _observer() -> hd.sr.ObserverContext:
     return hd.sr.ObserverContext(
-        observer_type=Code("121007", "DCM", "Device"),
+        observer_type=hd.sr.CodedConcept("121007", "DCM", "Device"),
         observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
             uid=_DEVICE_UID, name=OWN_MODEL, manufacturer_name=OWN_MODEL, model_name=OWN_MODEL
         ),
@@ -114,9 +115,7 @@ def _outline_group(
     )
 
 
-def _point_group(
-    report: Report, candidate: Candidate, header: Dataset
-) -> hd.sr.MeasurementsAndQualitativeEvaluations:
+def _point_group(report: Report, candidate: Candidate, header: Dataset) -> hd.sr.MeasurementsAndQualitativeEvaluations:
     point = hd.sr.CoordinatesForMeasurement(
         graphic_type="POINT",
         graphic_data=_within(to_image((candidate.row, candidate.col)), report.grid),

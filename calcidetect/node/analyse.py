@@ -1,0 +1,94 @@
+"""The analysing side: each film of the spool becomes results in the outbox, or a failure with its reason."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from calcidetect import batch, dicom_out
+from calcidetect.config import Config
+from calcidetect.errors import ConfigError
+from calcidetect.node import spool
+from calcidetect.writers import FORMATS
+
+MAX_TRIES = 3
+"""A film in whose analysis the node died this often is put aside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How films are scanned, as for `calcidetect.scan_many`, and which results are sent back."""
+
+    config: Config = Config()
+    region: str = "auto"
+    min_score: float | None = None
+    formats: Sequence[str] = ("sr", "sc")
+
+    def __post_init__(self) -> None:
+        if strays := [name for name in self.formats if name not in dicom_out.KINDS] or not self.formats:
+            raise ConfigError(f"A node sends {', '.join(dicom_out.KINDS)}, not {strays}; choose from these.")
+
+
+def analyse_next(root: Path, recipe: Recipe) -> str:
+    """Analyse the film that waits longest.
+
+    The results lie in the outbox before the film is removed: killed in between, the node makes them once more.
+
+    Returns
+    -------
+    str
+        What happened, in a sentence; empty when no film waits.
+    """
+    films = spool.waiting(root, spool.FILMS)
+    if not films:
+        return ""
+    film, uid = films[0], films[0].stem
+    tries = _count_try(film)
+    if tries > MAX_TRIES:
+        return _give_up(root, film, f"the node died {MAX_TRIES} times while analysing it")
+    work = root / spool.WORK / uid
+    (result,) = batch.scan_many(
+        film,
+        work,
+        config=recipe.config,
+        region=recipe.region,
+        min_score=recipe.min_score,
+        formats=tuple(recipe.formats),
+    )
+    if not result.ok:
+        return _give_up(root, film, result.film["error"])
+    for name in recipe.formats:
+        made = work / f"{uid}{FORMATS[name].suffix}"
+        spool.put(root / spool.OUTBOX / made.name, made.read_bytes())
+    spool.note(root, "analysed", film=uid, candidates=len(result.candidates))
+    _remove(root, film)
+    return f"{uid}: {len(result.candidates)} candidates"
+
+
+def _count_try(film: Path) -> int:
+    """Count the tries at a film beside it, so that the count outlives the node."""
+    tally = _tally(film)
+    tries = len(tally.read_text()) + 1 if tally.exists() else 1
+    tally.write_text("x" * tries)
+    return tries
+
+
+def _tally(film: Path) -> Path:
+    return film.with_suffix(".tries")
+
+
+def _give_up(root: Path, film: Path, reason: str) -> str:
+    """Put a film aside, with the reason in a text file beside it."""
+    spool.put(root / spool.FAILED / f"{film.stem}.txt", (reason + "\n").encode("utf-8"))
+    spool.note(root, "failed", film=film.stem, error=reason)
+    film.replace(root / spool.FAILED / film.name)
+    _remove(root, film)
+    return f"{film.stem}: failed. {reason}"
+
+
+def _remove(root: Path, film: Path) -> None:
+    film.unlink(missing_ok=True)
+    _tally(film).unlink(missing_ok=True)
+    shutil.rmtree(root / spool.WORK / film.stem, ignore_errors=True)
