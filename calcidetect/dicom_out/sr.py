@@ -22,6 +22,9 @@ from calcidetect.dicom_reader import OWN_MODEL
 from calcidetect.plane import Points, directions
 from calcidetect.types import MARK, Candidate, Grid, Report, Scan
 
+_Region = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
+_Place = hd.sr.MeasurementsAndQualitativeEvaluations
+
 _REMARK = "Candidates for a human reader, unverified, not for diagnosis. No mark does not mean no calcification."
 _DEVICE_UID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, OWN_MODEL).int}"
 _LONG_AXIS_DIRECTIONS = 128  # the longest of them falls short of the longest distance by 0.03 % at most
@@ -47,8 +50,7 @@ def structured_report(scan: Scan) -> Dataset:
         When the film is no DICOM file, is gone, or lacks what a PACS files by.
     """
     header = film_header(scan.report)
-    groups: list[hd.sr.MeasurementsAndQualitativeEvaluations | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations]
-    groups = [_film_group(scan.report, header)]
+    groups: list[_Region | _Place] = [_film_group(scan.report, header)]
     for candidate in scan.report.candidates:
         if candidate.label in codes.FINDINGS:
             groups.append(_outline_group(scan, candidate, header))
@@ -78,13 +80,18 @@ def _observer() -> hd.sr.ObserverContext:
     )
 
 
-def _film_group(report: Report, header: Dataset) -> hd.sr.MeasurementsAndQualitativeEvaluations:
-    """How many marks the film has, and their area; there even when it has none."""
+def _film_group(report: Report, header: Dataset) -> _Region:
+    """How many marks the film has, and their area; there even when it has none.
+
+    It refers to the whole film as a region: OHIF 3.12 shows nothing of a report in which one group has none.
+    """
+    rows, cols = report.grid.source_shape
+    border = np.array([(0, 0), (cols, 0), (cols, rows), (0, rows), (0, 0)], np.float64)
     measurements = [_measurement(codes.COUNT, len(report.marks), codes.NO_UNIT)]
     if report.burden_mm2 is not None:
         measurements.append(_measurement(codes.AREA, report.burden_mm2, codes.SQUARE_MM))
-    group = hd.sr.MeasurementsAndQualitativeEvaluations(
-        source_images=[_measured_film(header)],
+    group = _Region(
+        referenced_region=hd.sr.ImageRegion(graphic_type="POLYLINE", graphic_data=border, source_image=_film(header)),
         measurements=measurements,
         **_about(report, "film", site=_sites(report, header)),
     )
@@ -95,14 +102,12 @@ def _film_group(report: Report, header: Dataset) -> hd.sr.MeasurementsAndQualita
     return group
 
 
-def _outline_group(
-    scan: Scan, candidate: Candidate, header: Dataset
-) -> hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+def _outline_group(scan: Scan, candidate: Candidate, header: Dataset) -> _Region:
     report = scan.report
     region = hd.sr.ImageRegion(
         graphic_type="POLYLINE", graphic_data=outline(candidate, report.grid), source_image=_film(header)
     )
-    return hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+    return _Region(
         referenced_region=region,
         measurements=_measurements(scan, candidate),
         finding_category=codes.ABNORMAL_STRUCTURE,
@@ -115,13 +120,13 @@ def _outline_group(
     )
 
 
-def _point_group(report: Report, candidate: Candidate, header: Dataset) -> hd.sr.MeasurementsAndQualitativeEvaluations:
+def _point_group(report: Report, candidate: Candidate, header: Dataset) -> _Place:
     point = hd.sr.CoordinatesForMeasurement(
         graphic_type="POINT",
         graphic_data=_within(to_image((candidate.row, candidate.col)), report.grid),
         source_image=_film(header),
     )
-    return hd.sr.MeasurementsAndQualitativeEvaluations(
+    return _Place(
         measurements=[_certainty(candidate, referenced_coordinates=[point])],
         finding_category=codes.ABNORMAL_STRUCTURE,
         **_about(report, f"arrow {candidate.id}", finding=codes.FINDINGS[candidate.label], site=_sites(report, header)),
@@ -195,7 +200,3 @@ def _within(points: npt.NDArray[np.float64], grid: Grid) -> npt.NDArray[np.float
 
 def _film(header: Dataset) -> hd.sr.SourceImageForRegion:
     return hd.sr.SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID)
-
-
-def _measured_film(header: Dataset) -> hd.sr.SourceImageForMeasurementGroup:
-    return hd.sr.SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID)
