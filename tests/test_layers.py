@@ -41,7 +41,8 @@ LAYERS = (
     # 3 to 7
     {"pipeline"},
     {"layout"},
-    {"overlay", "dicom_out", "follow_up"},
+    {"overlay", "follow_up"},
+    {"dicom_out"},  # its secondary capture is the overlay
     {"writers", "samples", "annotations"},
     {"batch", "review"},
     {"node", "dicomweb"},  # both hand films to the batch

@@ -102,7 +102,7 @@ def test_report_is_strict_json_without_arrays(tmp_path):
 
 
 def test_unknown_format_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(ConfigError, match=r"no output format 'gif'.*png, bone, calc, json, none"):
+    with pytest.raises(ConfigError, match=r"no output format 'gif'.*png, bone, calc, json, sr, sc, seg, gsps, none"):
         writers.write(small_scan(), tmp_path, formats=("json", "gif"))
     assert not list(tmp_path.iterdir())
 
