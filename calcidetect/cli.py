@@ -331,15 +331,14 @@ def _node(args: argparse.Namespace) -> int:
         raise ConfigError("A node needs a PACS to send results to; give it as --to TITLE@HOST:PORT.")
     from calcidetect.node import run_node
     from calcidetect.node.analyse import Recipe
-    from calcidetect.node.peers import Listener, check_title, parse_peer
+    from calcidetect.node.peers import Listener, check_port, check_title, parse_peer
 
     recipe = Recipe(config=_config(args), region=args.region, min_score=args.min_score, formats=_formats(args.format))
     allowed = tuple(check_title(title) for title in args.allow)
-    listener = Listener(check_title(args.title), args.bind, args.port, allowed)
+    listener = Listener(check_title(args.title), args.bind, check_port(args.port), allowed)
+    peer, retry_s = parse_peer(args.to), max(1, args.retry)
     with _ended_by_signals() as stop:
-        run_node(
-            root, parse_peer(args.to), listener=listener, recipe=recipe, retry_s=args.retry, stop=stop, tell=_complain
-        )
+        run_node(root, peer, listener=listener, recipe=recipe, retry_s=retry_s, stop=stop, tell=_complain)
     return EXIT_OK
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pydicom
+from pydicom.errors import InvalidDicomError
 
 from calcidetect import batch, dicom_out
 from calcidetect.errors import ConfigError, PacsError
@@ -33,6 +34,8 @@ _ADDRESS = re.compile(
     r"(?P<server>https?://[^\s?#]+?)/studies/(?P<study>[0-9.]+)"
     r"(/series/(?P<series>[0-9.]+)(/instances/(?P<instance>[0-9.]+))?)?/?"
 )
+_LOGIN = re.compile(r"//[^/@]*@")  # kept out of messages
+_NONSENSE = (ValueError, LookupError, AttributeError, TypeError, InvalidDicomError)
 _TIMEOUT_S = 60.0
 _AS_STORED = (("application/dicom", "*"),)  # transfer syntax: whatever the server has
 
@@ -129,7 +132,9 @@ def _fetch(address: Address, folder: Path) -> Iterator[Path]:
     with _explained(address.server):
         instances = _find(client, address)
     if not instances:
-        raise PacsError(f"{address.server} has no film ({', '.join(FILM_MODALITIES)}) in study {address.study}.")
+        raise PacsError(
+            f"{_shown(address.server)} has no film ({', '.join(FILM_MODALITIES)}) in study {address.study}."
+        )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for series, instance in instances:
         path = folder / f"{instance}.dcm"
@@ -168,7 +173,7 @@ def _store(server: str, files: Sequence[Path]) -> int:
     if failures := answer.get("FailedSOPSequence"):
         reason = int(failures[0].get("FailureReason", 0))
         raise PacsError(
-            f"{server} didn't store {len(failures)} of {len(files)} results (status 0x{reason:04X}); they are kept."
+            f"{_shown(server)} didn't store {len(failures)} of {len(files)} results (status 0x{reason:04X}); they are kept."
         )
     return len(files)
 
@@ -188,17 +193,17 @@ def _explained(server: str) -> Iterator[None]:
     """Turn what a server and the library do on trouble into a PacsError."""
     from requests import HTTPError, RequestException  # noqa: PLC0415 - comes with dicomweb-client
 
+    name = _shown(server)
     try:
         yield
     except HTTPError as error:
         code = error.response.status_code if error.response is not None else 0
-        raise PacsError(f"{server} answers with HTTP status {code} to {_asked(error)}.") from error
+        raise PacsError(f"{name} answers with HTTP status {code}; check address and rights.") from error
     except RequestException as error:
-        raise PacsError(f"{server} can't be reached ({type(error).__name__}); check the address.") from error
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise PacsError(f"{server} answers with something else than DICOMweb ({error}).") from error
+        raise PacsError(f"{name} can't be reached ({type(error).__name__}); check the address.") from error
+    except _NONSENSE as error:
+        raise PacsError(f"{name} answers with something else than DICOMweb ({error}).") from error
 
 
-def _asked(error: Exception) -> str:
-    request = getattr(getattr(error, "response", None), "request", None)
-    return f"{request.method} {request.url}" if request is not None else "the request"
+def _shown(server: str) -> str:
+    return _LOGIN.sub("//", server)

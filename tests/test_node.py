@@ -15,6 +15,7 @@ import pytest
 from pacs_films import CR, DX, scan_of, small_film, write_film
 
 from calcidetect import batch
+from calcidetect.cli import main
 from calcidetect.errors import ConfigError, PacsError, UnreadableFile
 from calcidetect.node import receive, run_node, spool
 from calcidetect.node.analyse import MAX_TRIES, Recipe, analyse_next
@@ -481,3 +482,37 @@ def test_what_is_no_title_is_refused(title):
 def test_recipe_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Recipe().region = "knee"
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "give it as --to"),
+        (["--to", "nonsense"], "is no DICOM address"),
+        (["--to", "PACS@127.0.0.1:104", "--port", "70000"], "There is no port 70000"),
+        (["--to", "PACS@127.0.0.1:104", "--format", "png"], "A node sends sr, sc, seg, gsps"),
+        (["--to", "PACS@127.0.0.1:104", "--allow", ""], "is no AE title"),
+        (["--status"], "There is no spool"),
+    ],
+)
+def test_wrong_use_of_the_command_is_said(tmp_path, capsys, words, said):
+    assert main(["node", "--spool", str(tmp_path / "spool"), *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_status_is_printed(root, capsys):
+    put_film(root)
+    assert main(["node", "--spool", str(root), "--status"]) == 0
+    lines = dict(line.rsplit("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert {name.strip(): value for name, value in lines.items()}["films waiting"] == "1"
+
+
+def test_damaged_result_holds_up_nothing(outbox):
+    (outbox / spool.OUTBOX / "broken.dcm").write_bytes(b"no DICOM")
+    with pacs() as (peer, came):
+        assert send(outbox, peer) == 2
+    assert len(came) == 2
+    assert names(outbox, spool.REFUSED) == ["broken.dcm"]

@@ -1,7 +1,8 @@
 """The structured report: Comprehensive 3D SR after template TID 1500.
 
-A group about the whole film, then two for each mark: its outline with the measurements (TID 1410), and its centre as
-a single point (TID 1501), which OHIF draws as an arrow. Labelled kinds that have a code get an outline, no arrow.
+A group about the whole film, then two for each mark: its outline with its sizes and contrast (TID 1410), and its centre
+as a single point with the certainty (TID 1501), which OHIF draws as an arrow. Labelled kinds that have a code get an
+outline, no arrow. The two groups have tracking UIDs of their own: OHIF takes what shares one for a single outline.
 """
 
 from __future__ import annotations
@@ -127,7 +128,9 @@ def _point_group(report: Report, candidate: Candidate, header: Dataset) -> _Plac
         source_image=_film(header),
     )
     return _Place(
-        measurements=[_certainty(candidate, referenced_coordinates=[point])],
+        measurements=[
+            _measurement(codes.CERTAINTY, 100 * candidate.score, codes.PERCENT, referenced_coordinates=[point])
+        ],
         finding_category=codes.ABNORMAL_STRUCTURE,
         **_about(report, f"arrow {candidate.id}", finding=codes.FINDINGS[candidate.label], site=_sites(report, header)),
     )
@@ -151,7 +154,7 @@ def _sites(report: Report, header: Dataset) -> list[hd.sr.FindingSite]:
 
 
 def _measurements(scan: Scan, candidate: Candidate) -> list[hd.sr.Measurement]:
-    """Area, long axis, contrast and certainty; sizes in pixels of the film where the spacing is unknown."""
+    """Area, long axis and contrast; sizes in pixels of the film where the spacing is unknown."""
     spacing = scan.report.grid.spacing_mm
     pixel = 1.0 if spacing is None else spacing
     length = pixel * long_axis(candidate, scan.working.grid, scan.report.grid)
@@ -160,12 +163,7 @@ def _measurements(scan: Scan, candidate: Candidate) -> list[hd.sr.Measurement]:
         _measurement(codes.AREA, area, codes.PIXELS if candidate.area_mm2 is None else codes.SQUARE_MM),
         _measurement(codes.LONG_AXIS, length, codes.PIXELS if spacing is None else codes.MM),
         _measurement(codes.CONTRAST, candidate.contrast_noise, codes.NO_UNIT),
-        _certainty(candidate),
     ]
-
-
-def _certainty(candidate: Candidate, **how: Any) -> hd.sr.Measurement:
-    return _measurement(codes.CERTAINTY, 100 * candidate.score, codes.PERCENT, **how)
 
 
 def _measurement(name: Code, value: float, unit: Code, **how: Any) -> hd.sr.Measurement:

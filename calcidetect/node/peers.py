@@ -45,6 +45,19 @@ def parse_peer(text: str) -> Peer:
     return Peer(check_title(title), host.strip("[]"), int(port))
 
 
+def check_port(port: int) -> int:
+    """Return a port to listen on, 0 to 65535; 0 lets the system choose.
+
+    Raises
+    ------
+    ConfigError
+        When it is none.
+    """
+    if not 0 <= port <= _MAX_PORT:
+        raise ConfigError(f"There is no port {port}; choose one up to {_MAX_PORT}.")
+    return port
+
+
 def check_title(title: str) -> str:
     """Return an AE title, 1 to 16 printable characters.
 

@@ -31,7 +31,7 @@ CLASS_NOT_SUPPORTED = 0x0122
 INVALID_INSTANCE = 0x0117
 OUT_OF_RESOURCES = 0xA700
 
-_UID = re.compile(r"[0-9.]{1,64}")
+_UID = re.compile(r"(?=.{1,64}$)[0-9]+(\.[0-9]+)*")
 _TIMEOUT_S = 60.0  # of a silent sender
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pydicom
+from pydicom.errors import InvalidDicomError
 
 from calcidetect.errors import PacsError
 from calcidetect.node import spool
@@ -49,7 +50,7 @@ def send_waiting(root: Path, peer: Peer, *, title: str, refusals: Counter[str]) 
     PacsError
         When the PACS doesn't answer, or has refused some; what it hasn't taken stays in the outbox.
     """
-    results = spool.waiting(root, spool.OUTBOX)
+    results = [path for path in spool.waiting(root, spool.OUTBOX) if _is_whole(root, path)]
     if not results:
         return 0
     association = _associate(results, peer, title)
@@ -60,6 +61,16 @@ def send_waiting(root: Path, peer: Peer, *, title: str, refusals: Counter[str]) 
     if problems := [text for text in troubles if text]:
         raise PacsError(f"{peer} has taken {troubles.count('')} of {len(results)} results: {problems[0]}.")
     return len(results)
+
+
+def _is_whole(root: Path, path: Path) -> bool:
+    """Whether a result can be read; one that can't, which a failing disk may leave, is put aside."""
+    try:
+        pydicom.dcmread(path, stop_before_pixels=True)
+    except (InvalidDicomError, EOFError, OSError) as error:
+        _put_aside(root, path, f"{path.name} is damaged ({error})")
+        return False
+    return True
 
 
 def _associate(results: Sequence[Path], peer: Peer, title: str) -> Association:
@@ -102,7 +113,11 @@ def _refused(root: Path, path: Path, refusals: Counter[str], reason: str) -> str
     """Count a refusal; after the last put the result aside."""
     refusals[path.name] += 1
     if refusals[path.name] >= MAX_REFUSALS:
-        spool.note(root, "refused", result=path.name, error=reason)
-        path.replace(root / spool.REFUSED / path.name)
+        _put_aside(root, path, reason)
         del refusals[path.name]
     return reason
+
+
+def _put_aside(root: Path, path: Path, reason: str) -> None:
+    spool.note(root, "refused", result=path.name, error=reason)
+    path.replace(root / spool.REFUSED / path.name)
