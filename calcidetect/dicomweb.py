@@ -172,9 +172,8 @@ def _store(server: str, files: Sequence[Path]) -> int:
         answer = _client(server).store_instances(datasets)
     if failures := answer.get("FailedSOPSequence"):
         reason = int(failures[0].get("FailureReason", 0))
-        raise PacsError(
-            f"{_shown(server)} didn't store {len(failures)} of {len(files)} results (status 0x{reason:04X}); they are kept."
-        )
+        lost = f"{len(failures)} of {len(files)} results (status 0x{reason:04X})"
+        raise PacsError(f"{_shown(server)} didn't store {lost}; they are kept.")
     return len(files)
 
 

@@ -495,6 +495,8 @@ def test_recipe_is_frozen():
         (["--to", "PACS@127.0.0.1:104", "--port", "70000"], "There is no port 70000"),
         (["--to", "PACS@127.0.0.1:104", "--format", "png"], "A node sends sr, sc, seg, gsps"),
         (["--to", "PACS@127.0.0.1:104", "--allow", ""], "is no AE title"),
+        (["--to", "PACS@127.0.0.1:104", "--region", "nose"], "nose"),
+        (["--to", "PACS@127.0.0.1:104", "--min-score", "2"], "between 0 and 1"),
         (["--status"], "There is no spool"),
     ],
 )

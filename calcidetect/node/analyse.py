@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calcidetect import batch, dicom_out
+from calcidetect import batch, dicom_out, regions
 from calcidetect.config import Config
 from calcidetect.errors import ConfigError
 from calcidetect.node import spool
@@ -27,6 +27,10 @@ class Recipe:
     formats: Sequence[str] = ("sr", "sc")
 
     def __post_init__(self) -> None:
+        if self.region != "auto":
+            regions.get(self.region)
+        if self.min_score is not None and not 0 <= self.min_score <= 1:
+            raise ConfigError(f"The lowest score must lie between 0 and 1, got {self.min_score}.")
         if strays := [name for name in self.formats if name not in dicom_out.KINDS] or not self.formats:
             raise ConfigError(f"A node sends {', '.join(dicom_out.KINDS)}, not {strays}; choose from these.")
 
