@@ -110,7 +110,7 @@ def test_options_reach_the_batch(film, tmp_path, monkeypatch):
     assert given.pop("config") == Config().replace({"grid.working_mm": 0.5, "grid.field_width_mm": 200})
     del given["progress"]
     assert given == {
-        "paths": [str(film)],
+        "paths": (str(film),),
         "region": "hand",
         "spacing_mm": 0.1,
         "min_score": 0.0,
