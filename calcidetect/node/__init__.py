@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib.util
 import threading
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from calcidetect import writers
@@ -77,13 +77,18 @@ def run_node(
                 pool.submit(_send, root, peer, listener.title, stop=stop, retry_s=retry_s, tell=tell),
             ]
             try:
-                while not stop.wait(0.2) and not wait(parts, timeout=0, return_when=FIRST_COMPLETED).done:
-                    pass
+                _wait(parts, stop)
             finally:
                 stop.set()
                 server.shutdown()
         for part in parts:
             part.result()  # what nobody foresaw ends the node, loudly; the spool keeps everything
+
+
+def _wait(parts: Sequence[Future[None]], stop: threading.Event) -> None:
+    """Return when `stop` is set or a part has ended by itself."""
+    while not stop.wait(_POLL_S) and not wait(parts, timeout=0, return_when=FIRST_COMPLETED).done:
+        pass
 
 
 def _analyse(root: Path, recipe: Recipe, *, stop: threading.Event, retry_s: float, tell: Tell) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from calcidetect import batch, dicom_out, regions
 from calcidetect.config import Config
-from calcidetect.errors import ConfigError
+from calcidetect.errors import CalcidetectError, ConfigError
 from calcidetect.node import spool
 from calcidetect.writers import FORMATS
 
@@ -44,15 +44,27 @@ def analyse_next(root: Path, recipe: Recipe) -> str:
     -------
     str
         What happened, in a sentence; empty when no film waits.
+
+    Raises
+    ------
+    CalcidetectError, OSError
+        When results can't be written. The film stays.
     """
     films = spool.waiting(root, spool.FILMS)
     if not films:
         return ""
-    film, uid = films[0], films[0].stem
-    tries = _count_try(film)
-    if tries > MAX_TRIES:
+    film = films[0]
+    if _count_try(film) > MAX_TRIES:
         return _give_up(root, film, f"the node died {MAX_TRIES} times while analysing it")
-    work = root / spool.WORK / uid
+    try:
+        return _analyse(root, film, recipe)
+    except (CalcidetectError, OSError):  # such as a full disk: no fault of the film
+        _tally(film).unlink(missing_ok=True)
+        raise
+
+
+def _analyse(root: Path, film: Path, recipe: Recipe) -> str:
+    work = root / spool.WORK / film.stem
     (result,) = batch.scan_many(
         film,
         work,
@@ -64,11 +76,11 @@ def analyse_next(root: Path, recipe: Recipe) -> str:
     if not result.ok:
         return _give_up(root, film, result.film["error"])
     for name in recipe.formats:
-        made = work / f"{uid}{FORMATS[name].suffix}"
+        made = work / f"{film.stem}{FORMATS[name].suffix}"
         spool.put(root / spool.OUTBOX / made.name, made.read_bytes())
-    spool.note(root, "analysed", film=uid, candidates=len(result.candidates))
+    spool.note(root, "analysed", film=film.stem, candidates=len(result.candidates))
     _remove(root, film)
-    return f"{uid}: {len(result.candidates)} candidates"
+    return f"{film.stem}: {len(result.candidates)} candidates"
 
 
 def _count_try(film: Path) -> int:

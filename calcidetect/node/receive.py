@@ -81,7 +81,7 @@ def _store(event: Event, root: Path) -> int:
         return INVALID_INSTANCE
     try:
         spool.put(root / spool.FILMS / f"{uid}.dcm", event.encoded_dataset())
-        spool.note(root, "received", film=uid, sender=event.assoc.requestor.ae_title)
     except OSError:
         return OUT_OF_RESOURCES
+    spool.note(root, "received", film=uid, sender=event.assoc.requestor.ae_title)
     return SUCCESS

@@ -109,9 +109,12 @@ def waiting(root: Path, folder: str) -> list[Path]:
 
 
 def note(root: Path, event: str, **facts: object) -> None:
-    """Add a line to the journal: UIDs, counts and errors, nothing about the patient."""
+    """Add a line to the journal: UIDs, counts and errors, nothing about the patient.
+
+    A journal that can't be written, as on a full disk, is no reason to stop.
+    """
     line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%S"), "event": event, **facts})
-    with (root / JOURNAL).open("a", encoding="ascii") as file:
+    with contextlib.suppress(OSError), (root / JOURNAL).open("a", encoding="ascii") as file:
         file.write(line + "\n")
 
 
