@@ -164,6 +164,17 @@ def test_outline_and_measures_of_a_mark_are_read_back_as_written(tmp_path):
     assert ring.finding_sites[0].value.value == "44567001"
 
 
+def test_labelled_kind_gets_one_box_around_all_of_it(tmp_path):
+    rings = [
+        small_candidate(id=n, label="tracheal", x0=x, y0=y, x1=x + 3, y1=y + 2)
+        for n, (x, y) in enumerate([(20, 5), (10, 30), (12, 8)], start=1)
+    ]
+    write(tmp_path, "sr", scan=scan_of(write_film(tmp_path), candidates=tuple(rings)))
+    _, trachea = groups_of(tmp_path)
+    assert trachea.roi.value.tolist() == [[10, 5], [23, 5], [23, 32], [10, 32], [10, 5]]
+    assert [(m.name.meaning, m.value) for m in trachea.get_measurements()] == [("Number of calcifications", 3)]
+
+
 def test_long_axis_of_a_film_with_oblong_pixels_is_taken_on_square_ones():
     grid = Grid(shape=(100, 50), source_shape=(50, 50), spacing_mm=1.0, spacing_source="given", nominal_mm=1.0)
     line = small_candidate(contour=((10.0, 10.0), (20.0, 10.0)))  # 10 rows of the file are 20 of the square grid

@@ -1,13 +1,15 @@
 """The structured report: Comprehensive 3D SR after template TID 1500.
 
 A group about the whole film, then two for each mark: its outline with its sizes and contrast (TID 1410), and its centre
-as a single point with the certainty (TID 1501), which OHIF draws as an arrow. Labelled kinds that have a code get an
-outline, no arrow. The two groups have tracking UIDs of their own: OHIF takes what shares one for a single outline.
+as a single point with the certainty (TID 1501), which OHIF draws as an arrow. The two have tracking UIDs of their own:
+OHIF takes what shares one for a single outline. Each labelled kind that has a code gets one box around all of it, as it
+gets a letter on the overlay: thirty rings of a trachea, each with its measurements beside it, hide the film.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import highdicom as hd
@@ -52,11 +54,12 @@ def structured_report(scan: Scan) -> Dataset:
     """
     header = film_header(scan.report)
     groups: list[_Region | _Place] = [_film_group(scan.report, header)]
-    for candidate in scan.report.candidates:
-        if candidate.label in codes.FINDINGS:
-            groups.append(_outline_group(scan, candidate, header))
-        if candidate.label == MARK:
-            groups.append(_point_group(scan.report, candidate, header))
+    for mark in scan.report.marks:
+        groups += [_outline_group(scan, mark, header), _point_group(scan.report, mark, header)]
+    for kind in codes.FINDINGS:
+        own = [candidate for candidate in scan.report.candidates if candidate.label == kind]
+        if own and kind != MARK:
+            groups.append(_kind_group(scan.report, own, header))
     content = hd.sr.MeasurementReport(
         observation_context=hd.sr.ObservationContext(observer_device_context=_observer()),
         procedure_reported=codes.RADIOGRAPHY,
@@ -87,12 +90,11 @@ def _film_group(report: Report, header: Dataset) -> _Region:
     It refers to the whole film as a region: OHIF 3.12 shows nothing of a report in which one group has none.
     """
     rows, cols = report.grid.source_shape
-    border = np.array([(0, 0), (cols, 0), (cols, rows), (0, rows), (0, 0)], np.float64)
     measurements = [_measurement(codes.COUNT, len(report.marks), codes.NO_UNIT)]
     if report.burden_mm2 is not None:
         measurements.append(_measurement(codes.AREA, report.burden_mm2, codes.SQUARE_MM))
     group = _Region(
-        referenced_region=hd.sr.ImageRegion(graphic_type="POLYLINE", graphic_data=border, source_image=_film(header)),
+        referenced_region=_region(_rectangle((0, 0), (cols, rows)), header),
         measurements=measurements,
         **_about(report, "film", site=_sites(report, header)),
     )
@@ -105,11 +107,8 @@ def _film_group(report: Report, header: Dataset) -> _Region:
 
 def _outline_group(scan: Scan, candidate: Candidate, header: Dataset) -> _Region:
     report = scan.report
-    region = hd.sr.ImageRegion(
-        graphic_type="POLYLINE", graphic_data=outline(candidate, report.grid), source_image=_film(header)
-    )
     return _Region(
-        referenced_region=region,
+        referenced_region=_region(outline(candidate, report.grid), header),
         measurements=_measurements(scan, candidate),
         finding_category=codes.ABNORMAL_STRUCTURE,
         **_about(
@@ -134,6 +133,28 @@ def _point_group(report: Report, candidate: Candidate, header: Dataset) -> _Plac
         finding_category=codes.ABNORMAL_STRUCTURE,
         **_about(report, f"arrow {candidate.id}", finding=codes.FINDINGS[candidate.label], site=_sites(report, header)),
     )
+
+
+def _kind_group(report: Report, candidates: Sequence[Candidate], header: Dataset) -> _Region:
+    """How many candidates of one labelled kind the film has, and the box around them."""
+    kind = candidates[0].label
+    low = min(item.x0 for item in candidates), min(item.y0 for item in candidates)
+    high = max(item.x1 for item in candidates), max(item.y1 for item in candidates)
+    return _Region(
+        referenced_region=_region(_rectangle(low, high), header),
+        measurements=[_measurement(codes.COUNT, len(candidates), codes.NO_UNIT)],
+        **_about(report, kind, finding=codes.FINDINGS[kind], site=[hd.sr.FindingSite(codes.TISSUES[kind])]),
+    )
+
+
+def _rectangle(low: tuple[int, int], high: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Closed outline ``(column, row)`` of the box from `low` to `high`, ``(column, row)`` of pixels' corners."""
+    (x0, y0), (x1, y1) = low, high
+    return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], np.float64)
+
+
+def _region(outline: npt.NDArray[np.float64], header: Dataset) -> hd.sr.ImageRegion:
+    return hd.sr.ImageRegion(graphic_type="POLYLINE", graphic_data=outline, source_image=_film(header))
 
 
 def _about(report: Report, name: str, *, site: list[hd.sr.FindingSite], finding: Code | None = None) -> dict[str, Any]:
@@ -184,8 +205,7 @@ def outline(candidate: Candidate, grid: Grid) -> npt.NDArray[np.float64]:
     """Closed outline ``(column, row)`` in DICOM's coordinates; the box where the contour is a point or a line."""
     points = to_image(candidate.contour)
     if len(np.unique(points, axis=0)) < _LEAST_CORNERS:
-        x0, y0, x1, y1 = candidate.x0, candidate.y0, candidate.x1, candidate.y1
-        points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64)
+        points = _rectangle((candidate.x0, candidate.y0), (candidate.x1, candidate.y1))
     if (points[0] != points[-1]).any():
         points = np.vstack([points, points[:1]])
     return _within(points, grid)
