@@ -417,7 +417,9 @@ def test_pacs_that_rejects_the_node_is_told_from_one_that_is_down(outbox):
         send(outbox, Peer("PACS", "127.0.0.1", port))
 
 
-def test_connection_that_breaks_while_sending_loses_nothing(outbox):
+def test_connection_that_breaks_while_sending_loses_nothing(outbox, monkeypatch):
+    monkeypatch.setattr("calcidetect.node.send._TIMEOUT_S", 3.0)
+
     def vanish(event):
         event.assoc.abort()
         return 0
