@@ -15,7 +15,9 @@ from calcidetect.dicom_out.header import file_under, film_header, side
 from calcidetect.overlay import draw_scan
 from calcidetect.types import Grid, Report, Scan
 
-_COPIED = ("BodyPartExamined", "AnatomicRegionSequence", "PatientOrientation", "AnatomicalOrientationType")
+# Laterality must be there, even if empty, unless the body part is named and has no sides: so no side, no name.
+_COPIED_WITHOUT_SIDE = ("PatientOrientation", "AnatomicalOrientationType")
+_COPIED = ("BodyPartExamined", "AnatomicRegionSequence", *_COPIED_WITHOUT_SIDE)
 _UNCALIBRATED = ("detector", "none")
 _JPEG = "ISO_10918_1"
 
@@ -62,11 +64,10 @@ def _describe(capture: Dataset, header: Dataset, *, size: int, raw: int) -> None
     capture.LossyImageCompressionRatio = DS(raw / size, auto_format=True)
     capture.LossyImageCompressionMethod = _JPEG
     capture.PatientOrientation = None
-    for keyword in _COPIED:
+    capture.Laterality = side(header) or None
+    for keyword in _COPIED if capture.Laterality else _COPIED_WITHOUT_SIDE:
         if keyword in header:
             capture[keyword] = header[keyword]
-    if letter := side(header):
-        capture.Laterality = letter
     if "SOPInstanceUID" in header:
         capture.SourceImageSequence = [_reference(header)]
 
@@ -97,7 +98,7 @@ def _new_study(report: Report) -> Dataset:
     header.PatientID = f"picture-{report.source.pixel_hash[:16]}"
     header.PatientName = "Unknown^"
     header.PatientBirthDate = header.PatientSex = header.AccessionNumber = header.ReferringPhysicianName = None
-    header.StudyID = None
+    header.StudyID = "1"
     header.StudyDate, header.StudyTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
     header.StudyInstanceUID = uid(report, "study")
     if report.laterality in ("R", "L"):
