@@ -14,12 +14,14 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calcidetect import __version__
 from calcidetect.config import Config, load_config, parse_assignments
-from calcidetect.errors import CalcidetectError, ConfigError
+from calcidetect.errors import CalcidetectError, ConfigError, PacsError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -35,7 +37,7 @@ EXIT_INTERRUPTED = 130  # as shells report a program that was stopped by Ctrl-C
 
 _FORMATS_HELP = (
     "png (film with arrows), bone, calc (masks), json (report), slicer, imagej, labelme (outlines for these programs); "
-    "coco, parquet (one for all films); none for the tables alone"
+    "sr, sc, seg, gsps (DICOM); coco, parquet (one for all films); none for the tables alone"
 )
 _KINDS = ("chest", "shoulder", "wrists")  # of `calcidetect.phantom`, which is too heavy to ask for them
 _SOFT_HELP = (
@@ -56,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except CalcidetectError as error:
         _complain(f"calcidetect: {error}")
-        return EXIT_USAGE
+        return EXIT_SOME_FAILED if isinstance(error, PacsError) else EXIT_USAGE
     except KeyboardInterrupt:
         _complain("calcidetect: interrupted.")
         return EXIT_INTERRUPTED
@@ -80,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_simulate(commands)
     _add_settings(commands)
+    _add_node(commands)
     return parser
 
 
@@ -89,7 +92,8 @@ def _add_scan(commands: Any) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="films, folders, DICOMDIR files, patterns, CSV manifests (path, spacing, laterality, region, patient)",
+        help="films, folders, DICOMDIR files, patterns, CSV manifests (path, spacing, laterality, region, patient), "
+        "dicomweb:https://…/studies/UID",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes (1)")
@@ -102,13 +106,24 @@ def _add_scan(commands: Any) -> None:
     parser.add_argument("--keep-identifiers", action="store_true", help="write the films' patients too")
     parser.add_argument("--stats", action="store_true", help="print a summary of all films")
     parser.add_argument("--dry-run", action="store_true", help="read the films, tell what would be done, write nothing")
+    parser.add_argument(
+        "--make-study", action="store_true", help="let the format sc make a study for films that are no DICOM"
+    )
+    parser.add_argument(
+        "--send-back", action="store_true", help="store DICOM results of dicomweb: films where these came from"
+    )
     parser.set_defaults(run=_scan)
 
 
 def _add_scan_options(parser: argparse.ArgumentParser) -> None:
     """Add what decides how a film is scanned."""
-    parser.add_argument("--region", default="auto", metavar="NAME", help="body region of every film (auto)")
     parser.add_argument("--spacing", type=float, metavar="MM", help="pixel pitch of films that state none")
+    _add_recipe(parser)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    """Add the same for films that state their spacing themselves."""
+    parser.add_argument("--region", default="auto", metavar="NAME", help="body region of every film (auto)")
     parser.add_argument(
         "--min-score", type=float, metavar="S", help="lowest score that is reported, 0 to 1 (shipped operating point)"
     )
@@ -185,6 +200,28 @@ def _add_settings(commands: Any) -> None:
     parser.set_defaults(run=_settings)
 
 
+def _add_node(commands: Any) -> None:
+    parser = commands.add_parser(
+        "node",
+        help="take films by DICOM, send results back",
+        description="Take CR and DX films by C-STORE, analyse them, send results to a PACS. Stops on Ctrl-C. "
+        + _NOTICE,
+    )
+    parser.add_argument("--spool", required=True, metavar="DIR", help="folder for films and results under way")
+    parser.add_argument("--status", action="store_true", help="print what this spool's node has done, and stop")
+    parser.add_argument("--to", metavar="TITLE@HOST:PORT", help="the PACS that gets the results")
+    parser.add_argument("--title", default="CALCIDETECT", metavar="AET", help="AE title of the node (CALCIDETECT)")
+    parser.add_argument("--bind", default="127.0.0.1", metavar="HOST", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=_natural, default=11112, metavar="N", help="port to listen on (11112)")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="AET", help="AE title that may call; may be repeated (any)"
+    )
+    parser.add_argument("--format", default="sr,sc", metavar="LIST", help="of sr, sc, seg, gsps (sr,sc)")
+    parser.add_argument("--retry", type=_natural, default=5, metavar="S", help="first pause after a failure (5 s)")
+    _add_recipe(parser)
+    parser.set_defaults(run=_node)
+
+
 def _natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
@@ -194,8 +231,9 @@ def _natural(text: str) -> int:
 def _scan(args: argparse.Namespace) -> int:
     from calcidetect.film_task import Recipe
 
+    config = _config(args)
     recipe = Recipe(
-        config=_config(args),
+        config=config.replace({"dicom.make_study": 1}) if args.make_study else config,
         region=args.region,
         spacing_mm=args.spacing,
         min_score=args.min_score,
@@ -207,10 +245,14 @@ def _scan(args: argparse.Namespace) -> int:
 
 
 def _scan_films(args: argparse.Namespace, recipe: Recipe, way: dict[str, Any]) -> int:
+    from calcidetect import dicomweb
     from calcidetect.batch import scan_films
 
+    if args.send_back:
+        dicomweb.check_formats(recipe.formats)
+    fetched = dicomweb.fetch_films(args.paths, args.out)
     with _stoppable(), _executor(args) as executor, _progress() as progress:
-        results = scan_films(args.paths, args.out, recipe, **way, executor=executor, progress=progress)
+        results = scan_films(fetched.paths, args.out, recipe, **way, executor=executor, progress=progress)
     done = [(result.ok, len(result.candidates)) for result in results]
     scanned, candidates = (sum(numbers) for numbers in zip(*done, strict=True)) if done else (0, 0)
     if args.stats:
@@ -218,13 +260,18 @@ def _scan_films(args: argparse.Namespace, recipe: Recipe, way: dict[str, Any]) -
 
         print("\n".join(summary(results)))
     print(f"{scanned} of {len(done)} films scanned, {candidates} candidates; results in {args.out}")
+    if args.send_back:
+        print(f"{dicomweb.send_back(fetched, results, args.out, root=args.root)} DICOM results sent back")
     print(_NOTICE)
     return EXIT_OK if scanned == len(done) else EXIT_SOME_FAILED
 
 
 def _dry_run(args: argparse.Namespace, recipe: Recipe, way: dict[str, Any]) -> int:
+    from calcidetect.dicomweb import SCHEME
     from calcidetect.dry_run import look_at_many
 
+    if any(path.startswith(SCHEME) for path in args.paths):
+        raise ConfigError(f"Films behind {SCHEME} can't be looked at without fetching them; leave --dry-run out.")
     with _bar() as advance:
         looks = look_at_many(args.paths, args.out, recipe, **way, progress=advance)
     for look in looks:
@@ -413,6 +460,40 @@ def _simulate(args: argparse.Namespace) -> int:
     deposits = sum(len(record["deposits"]) for film in done for record in film.records)
     print(f"{len(done)} of {len(films)} films simulated, {deposits} deposits; results in {args.out}")
     return EXIT_OK if len(done) == len(films) else EXIT_SOME_FAILED
+
+
+def _node(args: argparse.Namespace) -> int:
+    from calcidetect.node import spool
+
+    root = Path(args.spool)
+    if args.status:
+        print(_as_text(spool.status(root)))
+        return EXIT_OK
+    if not args.to:
+        raise ConfigError("A node needs a PACS to send results to; give it as --to TITLE@HOST:PORT.")
+    from calcidetect.node import run_node
+    from calcidetect.node.analyse import Recipe
+    from calcidetect.node.peers import Listener, check_port, check_title, parse_peer
+
+    recipe = Recipe(config=_config(args), region=args.region, min_score=args.min_score, formats=_formats(args.format))
+    allowed = tuple(check_title(title) for title in args.allow)
+    listener = Listener(check_title(args.title), args.bind, check_port(args.port), allowed)
+    peer, retry_s = parse_peer(args.to), max(1, args.retry)
+    with _ended_by_signals() as stop:
+        run_node(root, peer, listener=listener, recipe=recipe, retry_s=retry_s, stop=stop, tell=_complain)
+    return EXIT_OK
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or a service manager's SIGTERM sets."""
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _settings(args: argparse.Namespace) -> int:

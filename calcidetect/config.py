@@ -134,6 +134,21 @@ class ExposureSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DicomSettings:
+    """Results written as DICOM."""
+
+    make_study: int = _setting(
+        0, low=0, high=1, unit="", help="1 files the overlay of a film that is no DICOM (format sc) in a new study"
+    )
+    seg_geometry: int = _setting(
+        1, low=0, high=1, unit="", help="1 gives segmentations a made-up plane in space, without which viewers fail"
+    )
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All settings of a scan.
 
@@ -148,6 +163,7 @@ class Config:
     bone: BoneSettings = BoneSettings()
     background: BackgroundSettings = BackgroundSettings()
     detect: DetectSettings = DetectSettings()
+    dicom: DicomSettings = DicomSettings()
 
     def replace(self, changes: Mapping[str, Any]) -> Config:
         """Return a copy with ``{"section.name": value}`` changed.

@@ -58,6 +58,9 @@ _PIXEL_ELEMENTS = (
     "BitsStored",
     "PixelRepresentation",
 )
+OWN_MODEL = "calcidetect"
+"""Manufacturer's Model Name in everything that this program writes as DICOM."""
+
 _PREAMBLE_LENGTH = 128
 _META_START = _PREAMBLE_LENGTH + 4 + 12  # "DICM", then the element that holds the length of the rest
 _META_SEARCH = 2048  # bytes, more than any meta header takes before its transfer syntax
@@ -100,6 +103,25 @@ def read_dicom(data: bytes, path: str) -> StoredFilm:
             return _stored_film(dataset, _decode(dataset), path=path, flags=notes)
     except _DAMAGE as error:
         raise UnreadableFile(f"is damaged: {_first_line(error)}; fetch the file again.") from error
+
+
+def read_header(data: bytes) -> pydicom.Dataset:
+    """Read all of a DICOM file but its pixels; patient and study are in it.
+
+    Raises
+    ------
+    UnreadableFile
+        When it is damaged.
+    """
+    dataset, _ = _parse(data)
+    if "PixelData" in dataset:
+        del dataset.PixelData
+    return dataset
+
+
+def is_own_result(dataset: pydicom.Dataset) -> bool:
+    """Whether this program has made it: no film, whatever it looks like."""
+    return _text(dataset, "ManufacturerModelName") == OWN_MODEL
 
 
 def listed_files(data: bytes) -> list[tuple[str, ...]]:
@@ -164,6 +186,8 @@ def _check_inflated_size(data: bytes) -> None:
 
 def _check_kind(dataset: pydicom.Dataset) -> None:
     """Refuse what is no single plain radiograph."""
+    if is_own_result(dataset):
+        raise UnsupportedFilm("is a result of calcidetect, no film; give the film that it was made of.")
     modality = _text(dataset, "Modality")
     if modality not in _FILM_MODALITIES:
         kind = _OTHER_MODALITIES.get(modality, f"an object of modality {modality}")

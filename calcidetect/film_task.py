@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calcidetect import __version__, pipeline, readers, regions, writers
+from calcidetect import __version__, dicom_out, pipeline, readers, regions, writers
 from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError, ConfigError
 from calcidetect.formats.shapes import polygon_from_corner
@@ -92,11 +92,22 @@ def scan_film(task: Task) -> FilmResult:
             min_score=recipe.min_score,
         )
         scan = dataclasses.replace(scan, report=_as_told(scan.report, film))
-        writers.write(scan, task.out, formats=recipe.film_formats, name=task.footing.name)
+        _write(scan, task, path)
         return _result(scan, task, seconds=time.perf_counter() - started)
     except Exception as error:  # the one place that may: a film must not stop the others
         sentence = _sentence(error).replace(path, film.film)
         return failed_result(task, sentence[:_MAX_ERROR_LENGTH], seconds=time.perf_counter() - started)
+
+
+def _write(scan: Scan, task: Task, path: str) -> None:
+    """Write the film's files; those that are DICOM take patient and study from the film itself, at `path`."""
+    formats = task.recipe.film_formats
+    filed = [name for name in formats if name in dicom_out.KINDS]
+    others = [name for name in formats if name not in dicom_out.KINDS]
+    writers.write(scan, task.out, formats=others, name=task.footing.name)
+    if filed:
+        found = dataclasses.replace(scan.report, source=dataclasses.replace(scan.report.source, path=path))
+        writers.write(dataclasses.replace(scan, report=found), task.out, formats=filed, name=task.footing.name)
 
 
 def _check_version(wanted: str) -> None:
@@ -152,6 +163,6 @@ def _sentence(error: Exception) -> str:
         text = "The film needs more memory than there is."
     else:
         frames = traceback.extract_tb(error.__traceback__)
-        place = [frame for frame in frames if Path(frame.filename).parent == Path(__file__).parent][-1]
+        place = [frame for frame in frames if Path(__file__).parent in Path(frame.filename).parents][-1]
         text = f"Unexpected {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"
     return " ".join(text.split())

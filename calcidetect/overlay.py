@@ -17,7 +17,7 @@ from calcidetect.layout import lay_out
 from calcidetect.ops import resize_mask
 from calcidetect.plane import Points
 from calcidetect.shapes import layout_shapes
-from calcidetect.types import Radiograph, Report, Scan
+from calcidetect.types import Grid, Radiograph, Report, Scan
 from calcidetect.view import (
     GreyPicture,
     View,
@@ -86,6 +86,24 @@ def draw(
     """
     grid = radiograph.grid
     view = _view(grid.shape, longest_px)
+    layout, style = _lay_out(report, grid, view, field_mask=field_mask, bone=bone, letters=letters)
+    field = None if field_mask is None else resize_mask(field_mask, grid.shape)
+    canvas = shown_part(display_window(radiograph, field), view)
+    draw_layout(canvas, layout, style)
+    return np.asarray(cv2.cvtColor(canvas, cv2.COLOR_GRAY2RGB), np.uint8).reshape(*view.shape, 3)
+
+
+def lay_out_scan(scan: Scan) -> tuple[Layout, LayoutStyle]:
+    """Where `draw_scan` puts arrows and print, and their sizes, in pixels of the film's square grid."""
+    grid = scan.radiograph.grid
+    view = whole_film(grid.shape)
+    masks = {"field_mask": scan.field.mask, "bone": scan.anatomy.bone}
+    return _lay_out(scan.report, grid, view, **masks, letters=DEFAULT_LETTERS)
+
+
+def _lay_out(
+    report: Report, grid: Grid, view: View, *, field_mask: Mask | None, bone: Mask | None, letters: Iterable[str]
+) -> tuple[Layout, LayoutStyle]:
     style = style_for(view.shape, spacing_mm=grid.spacing_mm and grid.spacing_mm / view.zoom[1], letters=letters)
     layout = lay_out(
         in_view(report.candidates, grid, view),
@@ -95,10 +113,7 @@ def draw(
         notice=NOTICE,
         scale=scale_bar(grid, view),
     )
-    field = None if field_mask is None else resize_mask(field_mask, grid.shape)
-    canvas = shown_part(display_window(radiograph, field), view)
-    draw_layout(canvas, layout, style)
-    return np.asarray(cv2.cvtColor(canvas, cv2.COLOR_GRAY2RGB), np.uint8).reshape(*view.shape, 3)
+    return layout, style
 
 
 def _view(shape: tuple[int, int], longest_px: int | None) -> View:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 
 from calcidetect import ops
 from calcidetect.config import GridSettings
 from calcidetect.dicom_reader import is_dicom, listed_files, read_dicom, read_patient
+from calcidetect.dicom_reader import read_header as parse_header
 from calcidetect.dicom_spacing import MAX_PITCH_MM, MIN_PITCH_MM
 from calcidetect.errors import ReadError, UnreadableFile, UnsupportedFilm
 from calcidetect.picture_reader import picture_format, read_picture
@@ -32,7 +34,10 @@ _CLEAR_LOG_ODDS = 3.0
 
 _DIRECTORY_FILE = "DICOMDIR"
 _FILM_SUFFIXES = {".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
-_RESULT_SUFFIXES = (".overlay.png", ".bone.png", ".calc.png", ".truth.png", ".figure.png")
+_RESULT_SUFFIXES = (
+    *(".overlay.png", ".bone.png", ".calc.png", ".truth.png", ".figure.png"),
+    *(".sr.dcm", ".sc.dcm", ".seg.dcm", ".gsps.dcm"),
+)
 
 
 def load(path: StrPath, *, spacing_mm: float | None = None) -> Radiograph:
@@ -117,6 +122,23 @@ def patient_of(path: StrPath) -> str:
     with _naming(path):
         data = _read_bytes(Path(path))
         return read_patient(data) if is_dicom(data[:_HEAD_LENGTH]) else ""
+
+
+def read_header(path: StrPath) -> pydicom.Dataset:
+    """Read the header of a DICOM film, patient and study included, without its pixels.
+
+    Raises
+    ------
+    UnreadableFile
+        When the file is missing or damaged.
+    UnsupportedFilm
+        When it is no DICOM file.
+    """
+    with _naming(path):
+        data = _read_bytes(Path(path))
+        if not is_dicom(data[:_HEAD_LENGTH]):
+            raise UnsupportedFilm("is no DICOM file, so it belongs to no patient and no study.")
+        return parse_header(data)
 
 
 def find_films(paths: Iterable[StrPath]) -> Iterator[Path]:

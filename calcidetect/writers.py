@@ -15,6 +15,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -22,7 +23,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calcidetect import ops
+from calcidetect import dicom_out, ops
 from calcidetect.arrays import Mask
 from calcidetect.errors import ConfigError, OutputError
 from calcidetect.formats import imagej, labelme, slicer
@@ -73,6 +74,9 @@ _THUMBNAIL_PX = 144  # longer side; twice the height of a row of the gallery, fo
 _THUMBNAIL_QUALITY = 70  # of JPEG: 3 kB
 
 
+_EXTRAS = dict.fromkeys(dicom_out.KINDS, "dicom")  # of the package, where it isn't named as the format
+
+
 class Format(NamedTuple):
     """An output format: the suffix of its file, the file's bytes of a scan, and the extra library that it needs."""
 
@@ -94,7 +98,9 @@ def write(
         An existing folder.
     formats
         Names out of `FORMATS`: ``png`` (the film with arrows), ``bone`` and ``calc`` (masks, uint8 0/255 in the
-        film's own matrix), ``json`` (the report), ``slicer``, ``imagej``, ``labelme`` (outlines of candidates).
+        film's own matrix), ``json`` (the report), ``slicer``, ``imagej``, ``labelme`` (outlines of candidates); as
+        DICOM, with the extra ``dicom``: ``sr`` (structured report), ``sc`` (the film with arrows), ``seg`` (masks),
+        ``gsps`` (arrows as a presentation state).
     name
         First part of the file names; without it the film's name less its suffix.
 
@@ -108,7 +114,7 @@ def write(
     ConfigError
         For an unknown format, or one whose library is not installed.
     OutputError
-        When a file can't be written.
+        When a file can't be written; for a DICOM format also when the film's own file lacks what it takes.
     """
     check_formats(formats)
     stem = Path(scan.report.source.path).stem if name is None else name
@@ -131,7 +137,7 @@ def check_formats(formats: Iterable[str], *, also: Mapping[str, str] = {}) -> No
         if library and not importlib.util.find_spec(library):
             raise ConfigError(
                 f"The output format {name} needs {library}, which is not installed; "
-                f"install it with: pip install 'calcidetect[{name}]'."
+                f"install it with: pip install 'calcidetect[{_EXTRAS.get(name, name)}]'."
             )
 
 
@@ -306,4 +312,8 @@ FORMATS: Mapping[str, Format] = {
     "slicer": Format(".mrk.json", slicer.encode),
     "imagej": Format(".roi.zip", imagej.encode, "roifile"),
     "labelme": Format(".labelme.json", labelme.encode),
+    "sr": Format(".sr.dcm", partial(dicom_out.encode, "sr"), "highdicom"),
+    "sc": Format(".sc.dcm", partial(dicom_out.encode, "sc"), "highdicom"),
+    "seg": Format(".seg.dcm", partial(dicom_out.encode, "seg"), "highdicom"),
+    "gsps": Format(".gsps.dcm", partial(dicom_out.encode, "gsps"), "highdicom"),
 }

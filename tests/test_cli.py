@@ -128,7 +128,7 @@ def test_options_reach_the_batch(film, tmp_path, monkeypatch):
         keep_identifiers=True,
     )
     way = {"root": "/", "jobs": 2, "time_out_s": 9.0, "resume": True, "executor": None}
-    assert given == way | {"paths": [str(film)], "out": str(tmp_path), "recipe": recipe}
+    assert given == way | {"paths": (str(film),), "out": str(tmp_path), "recipe": recipe}
 
 
 def test_interruption_has_its_own_status(film, tmp_path, monkeypatch, capsys):

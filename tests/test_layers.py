@@ -48,7 +48,8 @@ LAYERS = (
     {"arrows", "lettering"},
     {"layout", "view", "captions"},
     {"page"},
-    {"overlay", "dicom_out", "follow_up"},
+    {"overlay", "follow_up"},
+    {"dicom_out"},  # its secondary capture is the overlay
     {"names", "worker"},  # of files, and a process: they know nothing of films
     {"writers", "samples", "annotations", "inputs"},
     {"figure", "notebook"},
@@ -58,8 +59,8 @@ LAYERS = (
     {"journal"},
     {"run_files"},
     {"film_task"},
-    {"batch", "review", "node"},
-    {"dry_run"},
+    {"batch", "review"},
+    {"dry_run", "node", "dicomweb"},  # all three hand films to the batch, or ask it what it would do
     {"evaluation", "simulations"},  # the one reads what the batch wrote, the other names files as it does
     {"cli"},
     # the package itself, which offers the public names
