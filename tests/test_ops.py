@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from calcidetect import ops
 
@@ -154,3 +156,21 @@ def test_a_seed_darker_than_the_level_grows_over_what_is_no_darker():
     image = np.zeros((20, 30), np.float32)
     image[10, 10:16] = (0.3, 0.3, 0.2, 0.9, 0.2, 0.9)
     assert ops.grow(image, (10, 11), level=0.5, reach=9)[1].tolist() == [10, 11]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 300])
+def test_pairs_are_those_that_a_tree_finds(count):
+    points = np.random.default_rng(count).uniform(0, 50, (count, 2)).round(0)  # with equal ones and exact distances
+    first, second = ops.pairs_within(points, 5.0)
+    expected = cKDTree(points).query_pairs(5.0) if count else set()
+    assert sorted(zip(first.tolist(), second.tolist(), strict=True)) == sorted(
+        [*expected, *((b, a) for a, b in expected)]
+    )
+
+
+def test_boxes_of_labels_are_those_that_scipy_finds():
+    labels = ops.compact(np.random.default_rng(0).integers(0, 40, (30, 50)).astype(np.int32))
+    labels[:, 40:] = 0
+    labels = ops.compact(labels)
+    assert ops.label_boxes(labels) == ndimage.find_objects(labels)
+    assert ops.label_boxes(np.zeros((3, 4), np.int32)) == []
