@@ -10,6 +10,7 @@ import numpy as np
 
 from calcidetect import ops
 from calcidetect.arrays import Mask
+from calcidetect.label_regions import axes, label_regions
 
 POINT_MM = 2.5
 """What is no longer than this is punctate."""
@@ -58,9 +59,5 @@ def look(mask: Mask, *, pixel_mm: float) -> str:
 
 def axes_mm(mask: Mask, pixel_mm: float) -> tuple[float, float]:
     """Long and short axis of the ellipse with the second moments of a mask, in mm."""
-    rows, cols = np.nonzero(mask)
-    down, across = rows - rows.mean(), cols - cols.mean()
-    var_r, var_c, cov = (float((product).mean()) for product in (down**2, across**2, down * across))
-    half = float(np.hypot((var_r - var_c) / 2, cov))
-    middle = (var_r + var_c) / 2 + 1 / 12  # a pixel's own extent
-    return 4 * float(np.sqrt(middle + half)) * pixel_mm, 4 * float(np.sqrt(max(middle - half, 1 / 12))) * pixel_mm
+    long, short, _ = axes(label_regions(mask.astype(np.int32)), mask.shape[1])
+    return 4 * float(long[0]) * pixel_mm, 4 * float(short[0]) * pixel_mm

@@ -26,7 +26,6 @@ LAYERS = (
         "deposits",
         "dicom_spacing",
         "label_regions",
-        "looks",
         "markers",
         "physics",
         "plane",
@@ -35,7 +34,7 @@ LAYERS = (
         "stored",
         "trees",
     },
-    {"dicom_reader", "picture_reader", "pixel_features", "places", "blobs"},
+    {"dicom_reader", "picture_reader", "pixel_features", "places", "blobs", "looks"},
     {"candidate_surroundings"}
     | {"hand_frame", "knee_frame", "shoulder_frame", "thorax", "vessels"},  # where is what in a region
     {"readers", "exposure", "bone", "background", "detect", "candidate_features", "measure", "score", "regions"}
