@@ -30,9 +30,9 @@ from robustness import stability
 from trials import PROGRAM, Trial, judged
 
 from calcidetect import __version__
+from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.config import Config
 from calcidetect.evaluate.statistics import DRAWS
-from calcidetect.score import OPERATING_POINT
 
 PITCH_UNKNOWN = "pitch unknown"
 MAX_SEED = 999

@@ -16,10 +16,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from calcidetect import exposure, pipeline, readers
-from calcidetect.annotations import annotated_step, polygon_mask
+from calcidetect import pipeline
 from calcidetect.config import Config
+from calcidetect.field import exposure
 from calcidetect.phantom import Phantom, make_phantom
+from calcidetect.reading import readers
+from calcidetect.simulation.annotations import annotated_step, polygon_mask
 from calcidetect.types import Field, Grid, Radiograph, Source
 
 FOLDS = 5

@@ -25,15 +25,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from calcidetect import __version__, batch, pipeline, writers
-from calcidetect.batch import scan_films
-from calcidetect.film_task import Recipe, Task
-from calcidetect.inputs import given_films
-from calcidetect.journal import open_journal
-from calcidetect.names import output_names
-from calcidetect.results import FilmResult
-from calcidetect.run_files import write_run_files
-from calcidetect.workers import Here
+from calcidetect import __version__, pipeline, writers
+from calcidetect.batch import run as batch
+from calcidetect.batch.film_task import Recipe, Task
+from calcidetect.batch.inputs import given_films
+from calcidetect.batch.journal import open_journal
+from calcidetect.batch.names import output_names
+from calcidetect.batch.results import FilmResult
+from calcidetect.batch.run import scan_films
+from calcidetect.batch.run_files import write_run_files
+from calcidetect.batch.workers import Here
 
 SPEED_SHAPE, SPEED_FILMS = (600, 400), 8
 ROUNDS = 3  # in turns, the best counts: other work on the machine slows some of them

@@ -9,8 +9,8 @@ import numpy as np
 from ct_projection import BONES, Projection, project, read_volume
 
 from calcidetect import ops, pipeline
+from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.evaluate import boundary_distances, dice
-from calcidetect.score import OPERATING_POINT
 from calcidetect.types import Scan
 
 FOUND, MISSED, FALSE = (0.2, 0.8, 0.2), (0.2, 0.4, 1.0), (1.0, 0.2, 0.1)

@@ -10,7 +10,7 @@ Writes ``ct_chest.png`` (16 bits, bright = more attenuation), ``ct_chest.<part>.
 
 A postero-anterior film: the beam comes from behind, cone-shaped. Each coronal plane of the volume is magnified onto the
 detector by its distance and added up, which is Beer-Lambert along every ray; between the slices, 2.5 mm apart, the
-plane is interpolated. Materials, scatter, blur and quantum noise are those of `calcidetect.physics`.
+plane is interpolated. Materials, scatter, blur and quantum noise are those of `calcidetect.simulation.physics`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 from scipy import ndimage
 
 from calcidetect import ops
-from calcidetect.physics import BEAMS, Beam, expose
+from calcidetect.simulation.physics import BEAMS, Beam, expose
 from calcidetect.types import Grid, Radiograph, Source
 
 SOURCE_TO_DETECTOR_MM = 1800.0
@@ -194,7 +194,7 @@ def project(volume: Volume, *, pitch_mm: float = 0.5, seed: int = 0, beam: Beam 
     seed
         Of the quantum noise.
     beam
-        One of `calcidetect.physics.BEAMS`.
+        One of `calcidetect.simulation.physics.BEAMS`.
     """
     hu, bones = without_couch(volume), bone_labels(volume)
     side_x, side_y, side_z = volume.voxel_mm

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import baselines
 
-from calcidetect import pipeline, readers, writers
+from calcidetect import pipeline, writers
+from calcidetect.batch.names import output_names
+from calcidetect.batch.results import FilmResult
+from calcidetect.batch.run_files import CANDIDATES_TABLE, FILMS_TABLE, RUN_FILE
+from calcidetect.batch.workers import Here, ProcessExecutor, run_tasks
 from calcidetect.errors import CalcidetectError
 from calcidetect.evaluation.results import Mark
-from calcidetect.names import output_names
-from calcidetect.results import FilmResult
-from calcidetect.run_files import CANDIDATES_TABLE, FILMS_TABLE, RUN_FILE
-from calcidetect.workers import Here, ProcessExecutor, run_tasks
+from calcidetect.reading import readers
 from calcidetect.writers import CANDIDATE_COLUMNS, FILM_COLUMNS, Row
 
 

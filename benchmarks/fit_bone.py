@@ -32,9 +32,9 @@ from annotated import (
 )
 
 from calcidetect import ops
+from calcidetect.anatomy.pixel_features import Planes, context_features, film_planes, table_probability
 from calcidetect.config import Config
 from calcidetect.phantom import KINDS
-from calcidetect.pixel_features import Planes, context_features, film_planes, table_probability
 from calcidetect.trees import parse_tables
 from calcidetect.types import Radiograph
 

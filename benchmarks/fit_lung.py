@@ -18,8 +18,8 @@ import numpy as np
 from annotated import FOLDS, AnnotatedFilm, fit_parser, load_film, read_annotations, vary, working_film
 
 from calcidetect import ops
+from calcidetect.anatomy.pixel_features import film_planes
 from calcidetect.config import Config
-from calcidetect.pixel_features import film_planes
 
 WITH_LUNG = ("chest", "shoulder")
 """Regions whose films may hold lung; without masks they say nothing."""

@@ -25,9 +25,11 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from calcidetect import pipeline, readers, region_model, regions
+from calcidetect import pipeline
+from calcidetect.anatomy import region_model, regions
+from calcidetect.anatomy.region_model import RegionModel, Vector
 from calcidetect.config import Config
-from calcidetect.region_model import RegionModel, Vector
+from calcidetect.reading import readers
 from calcidetect.types import Radiograph
 
 LOOKS = ("chest", "shoulder", "hand", "wrist", "elbow", "forearm", "knee", "leg", "foot", "hip")

@@ -37,13 +37,14 @@ from annotated import (
 )
 from sklearn.linear_model import LogisticRegression
 
-from calcidetect import bone, ops, pipeline
+from calcidetect import ops, pipeline
+from calcidetect.anatomy import bone
+from calcidetect.anatomy.pixel_features import film_planes
+from calcidetect.candidates.label_regions import centres
 from calcidetect.config import Config
 from calcidetect.evaluate import MARGIN_MM, Truth, froc, hits, inside_any, sensitivity_at
-from calcidetect.label_regions import centres
 from calcidetect.phantom import KINDS
-from calcidetect.pixel_features import film_planes
-from calcidetect.simulate import insert_deposits
+from calcidetect.simulation.simulate import insert_deposits
 from calcidetect.trees import parse_tables
 from calcidetect.types import MARK, Grid, Radiograph
 

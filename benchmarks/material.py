@@ -12,10 +12,10 @@ from typing import Any
 
 from detectors import GivenFilm
 
-from calcidetect.annotations import read_annotations
 from calcidetect.phantom import KINDS
-from calcidetect.samples import write_samples
-from calcidetect.simulations import Recipe, Simulated, simulate_films
+from calcidetect.phantom.samples import write_samples
+from calcidetect.simulation.annotations import read_annotations
+from calcidetect.simulation.simulations import Recipe, Simulated, simulate_films
 from calcidetect.types import MARK
 
 Record = dict[str, Any]
@@ -51,7 +51,7 @@ def annotated_films(
     scratch
         A folder to be made.
     copies, seed
-        See `calcidetect.simulations.Recipe`.
+        See `calcidetect.simulation.simulations.Recipe`.
     """
     items = {_flat(item["film"]): item for item in _present(films, annotations)}
     soft = {name: item for name, item in items.items() if item.get("soft")}

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from detectors import GivenFilm
 
-from calcidetect import ops, pipeline, readers
+from calcidetect import ops, pipeline
 from calcidetect.evaluate import MARGIN_MM
+from calcidetect.reading import readers
 
 Places = npt.NDArray[np.float64]
 PNG_LEVEL = 1

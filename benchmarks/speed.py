@@ -18,12 +18,15 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 
-from calcidetect import background, bone, detect, ops, overlay, pipeline, score
-from calcidetect.blobs import film_blobs
-from calcidetect.candidate_features import candidate_features
+from calcidetect import ops, pipeline
+from calcidetect.anatomy import background, bone
+from calcidetect.anatomy.pixel_features import film_planes
+from calcidetect.candidates import detect, score
+from calcidetect.candidates.blobs import film_blobs
+from calcidetect.candidates.features import candidate_features
 from calcidetect.config import Config
+from calcidetect.drawing import overlay
 from calcidetect.phantom import make_phantom
-from calcidetect.pixel_features import film_planes
 from calcidetect.types import Grid, Radiograph, Source
 
 SHAPE = (2500, 3000)

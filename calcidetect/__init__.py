@@ -13,10 +13,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from calcidetect.batch import scan_many
+    from calcidetect.batch.run import scan_many
     from calcidetect.config import Config
     from calcidetect.pipeline import scan
-    from calcidetect.readers import load
+    from calcidetect.reading.readers import load
     from calcidetect.types import Candidate, Radiograph, Report
     from calcidetect.writers import write
 
@@ -28,9 +28,9 @@ _HOMES = {
     "Config": "config",
     "Radiograph": "types",
     "Report": "types",
-    "load": "readers",
+    "load": "reading.readers",
     "scan": "pipeline",
-    "scan_many": "batch",
+    "scan_many": "batch.run",
     "write": "writers",
 }
 

@@ -26,8 +26,8 @@ from calcidetect.errors import CalcidetectError, ConfigError, PacsError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from calcidetect.film_task import Recipe
-    from calcidetect.results import FilmResult, Progress
+    from calcidetect.batch.film_task import Recipe
+    from calcidetect.batch.results import FilmResult, Progress
     from calcidetect.types import Scan
 
 EXIT_OK = 0
@@ -229,7 +229,7 @@ def _natural(text: str) -> int:
 
 
 def _scan(args: argparse.Namespace) -> int:
-    from calcidetect.film_task import Recipe
+    from calcidetect.batch.film_task import Recipe
 
     config = _config(args)
     recipe = Recipe(
@@ -246,7 +246,7 @@ def _scan(args: argparse.Namespace) -> int:
 
 def _scan_films(args: argparse.Namespace, recipe: Recipe, way: dict[str, Any]) -> int:
     from calcidetect import dicomweb
-    from calcidetect.batch import scan_films
+    from calcidetect.batch.run import scan_films
 
     if args.send_back:
         dicomweb.check_formats(recipe.formats)
@@ -256,7 +256,7 @@ def _scan_films(args: argparse.Namespace, recipe: Recipe, way: dict[str, Any]) -
     done = [(result.ok, len(result.candidates)) for result in results]
     scanned, candidates = (sum(numbers) for numbers in zip(*done, strict=True)) if done else (0, 0)
     if args.stats:
-        from calcidetect.stats import summary
+        from calcidetect.batch.stats import summary
 
         print("\n".join(summary(results)))
     print(f"{scanned} of {len(done)} films scanned, {candidates} candidates; results in {args.out}")
@@ -267,8 +267,8 @@ def _scan_films(args: argparse.Namespace, recipe: Recipe, way: dict[str, Any]) -
 
 
 def _dry_run(args: argparse.Namespace, recipe: Recipe, way: dict[str, Any]) -> int:
+    from calcidetect.batch.dry_run import look_at_many
     from calcidetect.dicomweb import SCHEME
-    from calcidetect.dry_run import look_at_many
 
     if any(path.startswith(SCHEME) for path in args.paths):
         raise ConfigError(f"Films behind {SCHEME} can't be looked at without fetching them; leave --dry-run out.")
@@ -298,7 +298,7 @@ def _executor(args: argparse.Namespace) -> Iterator[Executor | None]:
     if not args.dask:
         yield None
         return
-    from calcidetect.cluster import dask_executor
+    from calcidetect.batch.cluster import dask_executor
 
     with dask_executor(args.dask, time_out_s=args.timeout) as executor:
         yield executor
@@ -358,7 +358,7 @@ def _outcome(result: FilmResult) -> str:
 
 def _figure(args: argparse.Namespace) -> int:
     config = _config(args)
-    from calcidetect.figure import check_order, draw_figure, write_figure
+    from calcidetect.drawing.figure import check_order, draw_figure, write_figure
 
     films = check_order(args.paths, out=args.out)
     if args.min_score is not None and not 0 <= args.min_score <= 1:
@@ -398,7 +398,7 @@ def _scanned(
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    from calcidetect.readers import describe
+    from calcidetect.reading.readers import describe
 
     facts: list[dict[str, Any]] = []
     for path in args.paths:
@@ -426,7 +426,7 @@ def _shown(value: Any) -> str:
 
 
 def _phantom(args: argparse.Namespace) -> int:
-    from calcidetect.samples import write_samples
+    from calcidetect.phantom.samples import write_samples
 
     for path in write_samples(args.out, kinds=args.kind or _KINDS, seed=args.seed, count=args.count):
         print(path)
@@ -442,8 +442,8 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 
 def _simulate(args: argparse.Namespace) -> int:
-    from calcidetect.annotations import read_annotations
-    from calcidetect.simulations import Recipe, Simulated, simulate_films
+    from calcidetect.simulation.annotations import read_annotations
+    from calcidetect.simulation.simulations import Recipe, Simulated, simulate_films
 
     recipe = Recipe(
         seed=args.seed, copies=args.copies, count=tuple(args.count), clean=args.clean, spacing_mm=args.spacing

@@ -19,8 +19,8 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from calcidetect import dicom_out
+from calcidetect.batch.results import FilmResult
 from calcidetect.errors import ConfigError, PacsError
-from calcidetect.results import FilmResult
 from calcidetect.writers import FORMATS, write_bytes
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from html import escape
 
-from calcidetect.captions import KINDS, region_words
-from calcidetect.overlay import NOTICE, draw_scan, encode_png
+from calcidetect.drawing.captions import KINDS, region_words
+from calcidetect.drawing.overlay import NOTICE, draw_scan, encode_png
 from calcidetect.types import Candidate, Report, Scan
 
 _LONGEST_PX = 480  # of a film in a notebook: arrows are legible, and a saved notebook stays below 200 kB

@@ -12,32 +12,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from calcidetect import (
-    background,
-    bone,
-    clusters,
-    detect,
-    exposure,
-    measure,
-    mimics,
-    ops,
-    readers,
-    region_model,
-    regions,
-    score,
-    vessels,
-    zones,
-)
+from calcidetect import ops
+from calcidetect.anatomy import background, bone, region_model, regions, zones
+from calcidetect.anatomy.bone import BoneTables
+from calcidetect.anatomy.pixel_features import film_planes
+from calcidetect.anatomy.regions import Region
 from calcidetect.arrays import LabelImage
-from calcidetect.blobs import film_blobs
-from calcidetect.bone import BoneTables
-from calcidetect.candidate_features import candidate_features
-from calcidetect.candidate_surroundings import Column
+from calcidetect.candidates import clusters, detect, measure, mimics, score, vessels
+from calcidetect.candidates.blobs import film_blobs
+from calcidetect.candidates.features import candidate_features
+from calcidetect.candidates.label_regions import centres
+from calcidetect.candidates.surroundings import Column
 from calcidetect.config import Config
 from calcidetect.errors import FieldError
-from calcidetect.label_regions import centres
-from calcidetect.pixel_features import film_planes
-from calcidetect.regions import Region
+from calcidetect.field import exposure
+from calcidetect.reading import readers
 from calcidetect.types import (
     MARK,
     TRACHEAL,

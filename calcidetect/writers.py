@@ -25,11 +25,11 @@ import numpy.typing as npt
 
 from calcidetect import dicom_out, ops
 from calcidetect.arrays import Mask
+from calcidetect.drawing.overlay import draw_scan, encode_png
+from calcidetect.drawing.view import display_window
 from calcidetect.errors import ConfigError, OutputError
 from calcidetect.formats import imagej, labelme, slicer
-from calcidetect.overlay import draw_scan, encode_png
 from calcidetect.types import Candidate, Report, Scan
-from calcidetect.view import display_window
 
 Row = dict[str, str]
 

@@ -7,7 +7,8 @@ import time
 import numpy as np
 from small_scans import small_scan
 
-from calcidetect import film_task, pipeline
+from calcidetect import pipeline
+from calcidetect.batch import film_task
 
 
 def scan_film(task):

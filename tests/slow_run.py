@@ -9,7 +9,7 @@ from pathlib import Path
 from small_scans import small_scan
 
 from calcidetect import pipeline
-from calcidetect.batch import scan_many
+from calcidetect.batch.run import scan_many
 
 
 def main(films, out, log):

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from calcidetect.annotations import annotated_step, polygon_mask, read_annotations
 from calcidetect.errors import ConfigError
+from calcidetect.simulation.annotations import annotated_step, polygon_mask, read_annotations
 
 SQUARE = [[2, 1], [6, 1], [6, 4], [2, 4]]  # columns 2 to 6, rows 1 to 4
 

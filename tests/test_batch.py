@@ -12,12 +12,13 @@ import pytest
 from films import limb, write_dicom
 from small_scans import small_scan
 
-from calcidetect import __version__, batch, pipeline
-from calcidetect.batch import scan_many
+from calcidetect import __version__, pipeline
+from calcidetect.batch import run as batch
+from calcidetect.batch.names import output_names
+from calcidetect.batch.run import scan_many
+from calcidetect.batch.workers import Here, ProcessExecutor
 from calcidetect.config import Config
 from calcidetect.errors import ConfigError, OutputError, ReadError, UnreadableFile
-from calcidetect.names import output_names
-from calcidetect.workers import Here, ProcessExecutor
 
 
 @pytest.fixture

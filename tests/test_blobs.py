@@ -5,11 +5,11 @@ import pytest
 from limbs import PIXEL_MM, SHAPE, film, limb_pixels, with_disc
 
 from calcidetect import ops
-from calcidetect.blobs import film_blobs
-from calcidetect.candidate_surroundings import fine_features
+from calcidetect.candidates.blobs import film_blobs
+from calcidetect.candidates.label_regions import label_regions
+from calcidetect.candidates.places import Places, Points, places
+from calcidetect.candidates.surroundings import fine_features
 from calcidetect.config import Config
-from calcidetect.label_regions import label_regions
-from calcidetect.places import Places, Points, places
 from calcidetect.types import Anatomy
 
 SETTINGS = Config().detect

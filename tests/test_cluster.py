@@ -9,9 +9,9 @@ from pathlib import Path
 import bad_films
 import pytest
 
-from calcidetect import batch
-from calcidetect.batch import scan_many
-from calcidetect.cluster import dask_executor
+from calcidetect.batch import run as batch
+from calcidetect.batch.cluster import dask_executor
+from calcidetect.batch.run import scan_many
 from calcidetect.errors import ConfigError
 
 TESTS = Path(__file__).parent
@@ -73,6 +73,6 @@ def test_nothing_is_lost_when_a_worker_is_killed_in_mid_run(cluster, tmp_path, m
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
-    monkeypatch.setattr("calcidetect.cluster._CONNECT_S", 0.5)
+    monkeypatch.setattr("calcidetect.batch.cluster._CONNECT_S", 0.5)
     with pytest.raises(ConfigError, match=r"No dask scheduler answers at tcp://127\.0\.0\.1:9"):
         dask_executor("tcp://127.0.0.1:9").__enter__()

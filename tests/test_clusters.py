@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from calcidetect import clusters
-from calcidetect.score import OPERATING_POINT
+from calcidetect.candidates import clusters
+from calcidetect.candidates.score import OPERATING_POINT
 
 SURE, UNSURE = OPERATING_POINT + 0.1, OPERATING_POINT - 0.1
 PIXEL_MM = 0.5

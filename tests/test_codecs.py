@@ -6,9 +6,9 @@ from films import limb, write_dicom
 from pydicom import uid
 from pydicom.data import get_testdata_file
 
-from calcidetect import codecs
 from calcidetect.errors import ReadError, UnreadableFile
-from calcidetect.readers import load
+from calcidetect.reading import codecs
+from calcidetect.reading.readers import load
 
 FILM = limb()
 LOSSLESS = {

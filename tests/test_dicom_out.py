@@ -14,11 +14,12 @@ from pacs_films import CR, DX, film_dataset, scan_of, small_film, write_film
 from pydicom.sr import _concepts_dict as tables
 from small_scans import COLS, ROWS, small_candidate
 
-from calcidetect import dicom_out, ops, readers, writers
+from calcidetect import dicom_out, ops, writers
 from calcidetect.config import Config
+from calcidetect.drawing.overlay import draw_scan, lay_out_scan
 from calcidetect.errors import ConfigError, OutputError, UnsupportedFilm
-from calcidetect.overlay import draw_scan, lay_out_scan
-from calcidetect.stored import to_grey
+from calcidetect.reading import readers
+from calcidetect.reading.stored import to_grey
 from calcidetect.types import Grid
 
 hd = pytest.importorskip("highdicom")

@@ -9,7 +9,8 @@ import pydicom
 import pytest
 from pacs_films import scan_of, small_film
 
-from calcidetect import dicomweb, film_task
+from calcidetect import dicomweb
+from calcidetect.batch import film_task
 from calcidetect.cli import main
 from calcidetect.dicomweb import Address, fetch_films, parse_address
 from calcidetect.errors import ConfigError, PacsError

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from small_scans import COLS, ROWS, small_candidate, small_scan
 
-from calcidetect import batch, pipeline
+from calcidetect import pipeline
+from calcidetect.batch import run as batch
+from calcidetect.batch.workers import Here
+from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.cli import main
 from calcidetect.errors import CalcidetectError, EvaluationError
 from calcidetect.evaluation import evaluate_results, table
 from calcidetect.evaluation.bone import read_bone_truth
 from calcidetect.evaluation.results import read_results
 from calcidetect.evaluation.truth import read_truth
-from calcidetect.samples import write_samples
-from calcidetect.score import OPERATING_POINT
-from calcidetect.workers import Here
+from calcidetect.phantom.samples import write_samples
 
 # The deposit that `small_candidate` marks: 24 pixels of 0.5 mm, half of what is marked
 DEPOSIT = {

@@ -8,7 +8,7 @@ from pydicom.data import get_testdata_file
 from calcidetect import ops
 from calcidetect.config import ExposureSettings
 from calcidetect.errors import FieldError
-from calcidetect.exposure import find_field
+from calcidetect.field.exposure import find_field
 from calcidetect.types import Grid, Radiograph, Source
 
 AIR, SKIN, BONE, WHITE = 100.0, 400.0, 800.0, 1000.0

@@ -7,11 +7,11 @@ import pytest
 from small_scans import small_candidate, small_scan
 
 from calcidetect import pipeline
-from calcidetect.captions import caption, region_words
 from calcidetect.cli import main
+from calcidetect.drawing.captions import caption, region_words
+from calcidetect.drawing.figure import check_order, draw_figure, write_figure
+from calcidetect.drawing.overlay import NOTICE
 from calcidetect.errors import ConfigError, OutputError, UnreadableFile
-from calcidetect.figure import check_order, draw_figure, write_figure
-from calcidetect.overlay import NOTICE
 
 LOW = {"height_mm": 12.7, "dpi": 100}  # panels of 50 rows
 

@@ -8,10 +8,11 @@ import roifile
 from pyarrow import parquet
 from small_scans import COLS, ROWS, small_candidate, small_scan
 
-from calcidetect import coco, writers
+from calcidetect import writers
+from calcidetect.batch import coco
+from calcidetect.batch.results import FilmResult
+from calcidetect.batch.run_files import write_run_files
 from calcidetect.formats.shapes import polygon_from_centre, polygon_from_corner
-from calcidetect.results import FilmResult
-from calcidetect.run_files import write_run_files
 from calcidetect.types import LABELS
 
 # The small candidate covers rows 10 to 15 and columns 20 to 27: its outline goes through the centres of these.

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import pytest
 from small_scans import small_candidate, small_scan
 
-from calcidetect import gallery, writers
-from calcidetect.results import FilmResult
+from calcidetect import writers
+from calcidetect.batch import gallery
+from calcidetect.batch.results import FilmResult
 
 
 class Page(HTMLParser):

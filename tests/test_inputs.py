@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from pydicom.data import get_testdata_file
 
+from calcidetect.batch.inputs import given_films
 from calcidetect.errors import ConfigError, ReadError
-from calcidetect.inputs import given_films
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from calcidetect import writers
+from calcidetect.batch.journal import JOURNAL_FILE, Footing, open_journal, recipe_hash
+from calcidetect.batch.results import FilmResult
 from calcidetect.errors import ConfigError, OutputError
-from calcidetect.journal import JOURNAL_FILE, Footing, open_journal, recipe_hash
-from calcidetect.results import FilmResult
 
 TESTS = Path(__file__).parent
 RECIPE = {"version": "1", "region": "auto"}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calcidetect.label_regions import axes, centres, label_regions
+from calcidetect.candidates.label_regions import axes, centres, label_regions
 
 LABELS = np.array([[1, 1, 0, 2], [1, 0, 0, 2], [0, 3, 0, 0]], np.int32)
 IMAGE = np.arange(12, dtype=np.float32).reshape(3, 4)

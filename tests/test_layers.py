@@ -16,69 +16,110 @@ PACKAGE = Path(calcidetect.__file__).parent
 LAYERS = (
     # 0: knows nothing of films
     {"errors", "arrays"},
-    {"ops", "codecs"},
+    {"ops", "reading.codecs"},
     # 1: records and settings
     {"types", "config"},
     {"formats"},
     # 2: parts that steps share, then the steps, none of which imports another
     {
-        "borders",
-        "deposits",
-        "dicom_spacing",
-        "label_regions",
-        "markers",
-        "physics",
-        "plane",
-        "polarity",
-        "region_model",
-        "stored",
+        "field.borders",
+        "simulation.deposits",
+        "reading.dicom_spacing",
+        "candidates.label_regions",
+        "field.markers",
+        "simulation.physics",
+        "drawing.plane",
+        "reading.polarity",
+        "anatomy.region_model",
+        "reading.stored",
         "trees",
     },
-    {"dicom_reader", "picture_reader", "pixel_features", "places", "blobs", "looks"},
-    {"candidate_surroundings"}
-    | {"hand_frame", "knee_frame", "shoulder_frame", "thorax", "vessels"},  # where is what in a region
-    {"readers", "exposure", "bone", "background", "detect", "candidate_features", "measure", "score", "regions"}
-    | {"phantom", "simulate", "evaluate", "burden"},
-    {"clusters", "mimics", "zones"},  # what is at a place, after it was measured
+    {
+        "reading.dicom_reader",
+        "reading.picture_reader",
+        "anatomy.pixel_features",
+        "candidates.places",
+        "candidates.blobs",
+        "candidates.looks",
+    },
+    {"candidates.surroundings"}
+    | {
+        "anatomy.hand_frame",
+        "anatomy.knee_frame",
+        "anatomy.shoulder_frame",
+        "anatomy.thorax",
+        "candidates.vessels",
+    },  # where is what in a region
+    {
+        "reading.readers",
+        "field.exposure",
+        "anatomy.bone",
+        "anatomy.background",
+        "candidates.detect",
+        "candidates.features",
+        "candidates.measure",
+        "candidates.score",
+        "anatomy.regions",
+    }
+    | {"phantom", "simulation.simulate", "evaluate", "burden"},
+    {"candidates.clusters", "candidates.mimics", "anatomy.zones"},  # what is at a place, after it was measured
     # 3 to 7
     {"pipeline"},
-    {"drawing"},
-    {"scene", "shapes"},
-    {"arrows", "lettering"},
-    {"layout", "view", "captions"},
-    {"page"},
-    {"overlay", "follow_up"},
+    {"drawing.strokes"},
+    {"drawing.scene", "drawing.shapes"},
+    {"drawing.arrows", "drawing.lettering"},
+    {"drawing.layout", "drawing.view", "drawing.captions"},
+    {"drawing.page"},
+    {"drawing.overlay", "follow_up"},
     {"dicom_out"},  # its secondary capture is the overlay
-    {"names", "worker"},  # of files, and a process: they know nothing of films
-    {"writers", "samples", "annotations", "inputs"},
-    {"figure", "notebook"},
-    {"results", "workers"},
-    {"cluster"},
-    {"coco", "gallery", "stats", "stored_results"},
-    {"journal"},
-    {"run_files"},
-    {"film_task"},
-    {"batch", "review"},
-    {"dry_run", "node", "dicomweb"},  # all three hand films to the batch, or ask it what it would do
-    {"evaluation", "simulations"},  # the one reads what the batch wrote, the other names files as it does
+    {"batch.names", "batch.worker"},  # of files, and a process: they know nothing of films
+    {"writers", "simulation.annotations", "batch.inputs"},
+    {"drawing.figure", "notebook"},
+    {"batch.results", "batch.workers"},
+    {"batch.cluster"},
+    {"batch.coco", "batch.gallery", "batch.stats", "batch.stored_results"},
+    {"batch.journal"},
+    {"batch.run_files"},
+    {"batch.film_task"},
+    {"batch.run", "review"},
+    {"batch.dry_run", "node", "dicomweb"},  # all three hand films to the batch, or ask it what it would do
+    {"evaluation", "simulation.simulations"},  # the one reads what the batch wrote, the other names files as it does
     {"cli"},
     # the package itself, which offers the public names
     {"__init__", "__main__"},
 )
+GROUPS = {"reading", "field", "anatomy", "candidates", "simulation", "drawing", "batch"}
 LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}
 
 # Modules that may import image libraries themselves; everything else asks `ops`.
-FILTERING = {"ops", "readers", "dicom_reader", "picture_reader", "codecs", "overlay", "writers", "review"}
+FILTERING = {
+    "ops",
+    "reading.readers",
+    "reading.dicom_reader",
+    "reading.picture_reader",
+    "reading.codecs",
+    "drawing.overlay",
+    "writers",
+    "review",
+}
 
 
 def _files():
     return sorted(PACKAGE.rglob("*.py"))
 
 
+def _in_table(dotted):
+    """The entry of the table that a dotted name belongs to, itself or a package it is part of; None without."""
+    parts = dotted.split(".")
+    names = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((name for name in names if name in LAYER_OF), None)
+
+
 def _module(path):
-    """Name in the table of the module, or of the package it is part of."""
-    first = path.relative_to(PACKAGE).parts[0]
-    return first.removesuffix(".py")
+    """Entry in the table of a module; of a package that only groups modules, its own name."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    dotted = ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+    return _in_table(dotted) or dotted
 
 
 def _imports(path):
@@ -95,7 +136,7 @@ def _own_imports(path):
     for name in _imports(path):
         package, _, rest = name.partition(".")
         if package == "calcidetect" and rest != "__version__":
-            yield rest.partition(".")[0] or "__init__"
+            yield _in_table(rest) or "__init__"
 
 
 def _calls(path):
@@ -105,10 +146,20 @@ def _calls(path):
 
 
 def test_every_module_has_a_layer():
-    assert {_module(path) for path in _files()} <= set(LAYER_OF)
+    assert {_module(path) for path in _files()} - set(LAYER_OF) <= GROUPS
 
 
-@pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_packages_that_group_modules_hold_nothing_themselves():
+    for group in GROUPS:
+        (docstring,) = ast.parse((PACKAGE / group / "__init__.py").read_text(encoding="utf-8")).body
+        assert isinstance(docstring, ast.Expr)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in _files() if _module(path) not in GROUPS],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
 def test_imports_go_to_lower_layers(path):
     here = _module(path)
     lower = {module for module, layer in LAYER_OF.items() if layer < LAYER_OF[here]}
@@ -151,12 +202,12 @@ def test_only_the_batch_and_its_workers_catch_everything():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) == "Exception")
     }
-    assert catchers <= {"film_task", "worker"}  # one makes a row of it, the other carries it to its caller
+    assert catchers <= {"batch.film_task", "batch.worker"}  # one makes a row of it, the other carries it to its caller
 
 
 def test_dask_has_one_importer():
     assert {_module(path) for path in _files() for name in _imports(path) if name.startswith("distributed")} == {
-        "cluster"
+        "batch.cluster"
     }
 
 
@@ -185,8 +236,8 @@ def test_what_needs_no_film_loads_no_heavy_library(statement):
 
 
 def test_scanning_loads_no_plotting_library():
-    assert not _loaded_after("import calcidetect.figure, calcidetect.notebook") & {"matplotlib", "IPython"}
-    assert not _loaded_after("import calcidetect.batch") & {
+    assert not _loaded_after("import calcidetect.drawing.figure, calcidetect.notebook") & {"matplotlib", "IPython"}
+    assert not _loaded_after("import calcidetect.batch.run") & {
         "matplotlib",
         "highdicom",
         "dask",

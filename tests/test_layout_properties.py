@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from test_layout import from_outline, lies_on, tip_distance
 
-from calcidetect import plane
-from calcidetect.drawing import LETTERS, Layout, LayoutStyle, arrow_box, style_for
-from calcidetect.layout import lay_out
+from calcidetect.drawing import plane
+from calcidetect.drawing.layout import lay_out
+from calcidetect.drawing.strokes import LETTERS, Layout, LayoutStyle, arrow_box, style_for
 from calcidetect.types import LABELS
 
 SLACK_PX = 1e-6

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from calcidetect.looks import axes_mm, look
+from calcidetect.candidates.looks import axes_mm, look
 from calcidetect.types import LOOKS
 
 SIZE = 120

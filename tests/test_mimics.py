@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from calcidetect import mimics, regions
-from calcidetect.regions import Mimic, Region
-from calcidetect.thorax import INNER_AREAS
+from calcidetect.anatomy import regions
+from calcidetect.anatomy.regions import Mimic, Region
+from calcidetect.anatomy.thorax import INNER_AREAS
+from calcidetect.candidates import mimics
 from calcidetect.trees import load_tables
 from calcidetect.types import LABELS, MARK
 

@@ -14,7 +14,8 @@ import pydicom
 import pytest
 from pacs_films import CR, DX, scan_of, small_film, write_film
 
-from calcidetect import batch, film_task
+from calcidetect.batch import film_task
+from calcidetect.batch import run as batch
 from calcidetect.cli import main
 from calcidetect.errors import ConfigError, PacsError, UnreadableFile
 from calcidetect.node import receive, run_node, spool

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from small_scans import small_candidate, small_scan, without_spacing
 
-from calcidetect.overlay import NOTICE
+from calcidetect.drawing.overlay import NOTICE
 from calcidetect.types import Report
 
 

@@ -8,13 +8,13 @@ import pytest
 from imagecodecs import jpegls_decode, png_decode
 from pydicom.encaps import get_frame
 
-from calcidetect import physics, samples
-from calcidetect.deposits import MORPHOLOGIES
 from calcidetect.errors import ConfigError, OutputError
-from calcidetect.phantom import KINDS, Deposit, make_phantom
+from calcidetect.phantom import KINDS, Deposit, make_phantom, samples
 from calcidetect.phantom.bones import BoneTissue, flat_bone, inflate, long_bone, trabecular_tile
 from calcidetect.phantom.lumps import MORPHOLOGY_SHARES, Lump, Site, place_lumps, record_truth
 from calcidetect.phantom.shapes import Canvas, add_up, bone_mask, power_noise, rod
+from calcidetect.simulation import physics
+from calcidetect.simulation.deposits import MORPHOLOGIES
 from calcidetect.types import LABELS
 
 COARSE_MM = 0.6

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from limbs import field, film, limb_pixels
 
-from calcidetect.pixel_features import context_features, film_planes, pixel_features
+from calcidetect.anatomy.pixel_features import context_features, film_planes, pixel_features
 
 PIXEL_MM = 0.8
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from calcidetect import plane
+from calcidetect.drawing import plane
 
 SQUARE = np.array([(0.0, 0.0), (0.0, 4.0), (2.0, 4.0), (2.0, 0.0)])
 

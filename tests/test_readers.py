@@ -14,7 +14,7 @@ from pydicom.data import get_testdata_file
 
 from calcidetect.errors import ReadError, UnreadableFile, UnsupportedFilm
 from calcidetect.phantom import make_phantom
-from calcidetect.readers import describe, find_films, load
+from calcidetect.reading.readers import describe, find_films, load
 
 FILM = limb()
 FILM8 = limb(bits=8).astype(np.uint8)

@@ -9,10 +9,12 @@ import pytest
 from limbs import film, grid, limb_pixels
 from pydicom.data import get_testdata_file
 
-from calcidetect import ops, pipeline, readers, region_model, regions
+from calcidetect import ops, pipeline
+from calcidetect.anatomy import region_model, regions
+from calcidetect.anatomy.region_model import Look, look_at
 from calcidetect.config import Config
 from calcidetect.phantom import make_phantom
-from calcidetect.region_model import Look, look_at
+from calcidetect.reading import readers
 from calcidetect.types import Field, Radiograph, Source
 
 PHANTOM_MM = 0.8

@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
 
-from calcidetect.deposits import MORPHOLOGIES, deposit
-from calcidetect.simulate import CONTRAST_STEPS, STEPS_PER_MM, dark_level, insert_deposits, linear_signal, log_signal
+from calcidetect.simulation.deposits import MORPHOLOGIES, deposit
+from calcidetect.simulation.simulate import (
+    CONTRAST_STEPS,
+    STEPS_PER_MM,
+    dark_level,
+    insert_deposits,
+    linear_signal,
+    log_signal,
+)
 
 
 def inserted(seed=0, count=4, pixels=None):

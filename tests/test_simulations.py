@@ -7,12 +7,13 @@ import pytest
 from films import dicom_bytes
 from limbs import BODY_COLS, BONE_COLS, PIXEL_MM, SHAPE, limb_pixels
 
-from calcidetect import readers, simulations
-from calcidetect.annotations import read_annotations
 from calcidetect.cli import main
 from calcidetect.errors import ConfigError
-from calcidetect.polarity import inversion_log_odds
-from calcidetect.simulations import Recipe, simulate_films
+from calcidetect.reading import readers
+from calcidetect.reading.polarity import inversion_log_odds
+from calcidetect.simulation import simulations
+from calcidetect.simulation.annotations import read_annotations
+from calcidetect.simulation.simulations import Recipe, simulate_films
 
 LEFT = [[34, 4], [76, 4], [76, 295], [34, 295]]  # soft tissue on the left of the limb's bone
 PAIRS = [[[100, row], [60, row]] for row in (60, 150, 240)]

@@ -5,14 +5,14 @@ import pytest
 from limbs import BODY_COLS, BONE_COLS, CORTEX, MARROW, PIXEL_MM, SHAPE, SOFT, field, film, limb_pixels, with_disc
 
 from calcidetect import ops
-from calcidetect.background import estimate_background
-from calcidetect.blobs import film_blobs
-from calcidetect.bone import bone_step, segment_bone
-from calcidetect.candidate_features import candidate_features
+from calcidetect.anatomy.background import estimate_background
+from calcidetect.anatomy.bone import bone_step, segment_bone
+from calcidetect.anatomy.pixel_features import film_planes
+from calcidetect.candidates.blobs import film_blobs
+from calcidetect.candidates.detect import find_candidates
+from calcidetect.candidates.features import candidate_features
+from calcidetect.candidates.measure import measure
 from calcidetect.config import Config
-from calcidetect.detect import find_candidates
-from calcidetect.measure import measure
-from calcidetect.pixel_features import film_planes
 from calcidetect.types import Anatomy
 
 CONFIG = Config()

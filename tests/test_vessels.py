@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from calcidetect.vessels import tram_tracks
+from calcidetect.candidates.vessels import tram_tracks
 
 PIXEL_MM = 0.5
 

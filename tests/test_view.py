@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 from small_scans import small_candidate, small_scan
 
-from calcidetect.drawing import Box
+from calcidetect.drawing.strokes import Box
+from calcidetect.drawing.view import (
+    View,
+    exposed_part,
+    in_view,
+    obstacles,
+    part_of,
+    scale_bar,
+    shown_part,
+    sized,
+    whole_film,
+)
 from calcidetect.types import Field
-from calcidetect.view import View, exposed_part, in_view, obstacles, part_of, scale_bar, shown_part, sized, whole_film
 
 WHOLE = Box(0, 0, 60, 40)
 

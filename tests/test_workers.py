@@ -9,8 +9,8 @@ from pathlib import Path
 import misbehaving
 import pytest
 
-from calcidetect.worker import WorkerLost
-from calcidetect.workers import Here, ProcessExecutor, call_apart, run_tasks
+from calcidetect.batch.worker import WorkerLost
+from calcidetect.batch.workers import Here, ProcessExecutor, call_apart, run_tasks
 
 ROOT = Path(__file__).parents[1]
 SQUARES = {number: number * number for number in range(7)}
@@ -118,7 +118,7 @@ def test_tasks_are_drawn_as_there_is_room():
 def test_workers_end_when_their_caller_is_killed(tmp_path):
     code = (
         "import misbehaving, sys\n"
-        "from calcidetect.workers import ProcessExecutor\n"
+        "from calcidetect.batch.workers import ProcessExecutor\n"
         "pool = ProcessExecutor(1)\n"
         "print(pool.submit(misbehaving.process_of, 0).result(), flush=True)\n"
         "pool.submit(misbehaving.never_end_at_3, 3).result()\n"

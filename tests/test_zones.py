@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from films import radiograph_of
 
-from calcidetect.thorax import INNER_AREAS
+from calcidetect.anatomy.thorax import INNER_AREAS
+from calcidetect.anatomy.zones import find_limbs, find_zones
 from calcidetect.types import Anatomy, Field
-from calcidetect.zones import find_limbs, find_zones
 
 SHAPE = (300, 300)
 PIXEL_MM = 1.2

@@ -41,7 +41,7 @@ REGIONS = {
     "foot": Code("56459004", "SCT", "Foot"),
     "hip": Code("29836001", "SCT", "Hip"),
 }
-"""Body regions of `calcidetect.regions`; ``other`` has none."""
+"""Body regions of `calcidetect.anatomy.regions`; ``other`` has none."""
 
 SIDES = {"R": Code("24028007", "SCT", "Right"), "L": Code("7771000", "SCT", "Left")}
 

@@ -12,7 +12,7 @@ from pydicom import Dataset
 from pydicom.uid import PYDICOM_IMPLEMENTATION_UID
 
 from calcidetect import __version__
-from calcidetect.dicom_reader import OWN_MODEL
+from calcidetect.reading.dicom_reader import OWN_MODEL
 from calcidetect.types import Report
 
 # High, so that viewers list them below the films; one for each kind, always the same.

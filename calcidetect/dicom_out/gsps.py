@@ -9,8 +9,8 @@ from pydicom import Dataset
 
 from calcidetect.dicom_out.common import CREATOR, DESCRIPTION, identity, to_image
 from calcidetect.dicom_out.header import file_under, film_header, nameless, side
-from calcidetect.drawing import Arrow, LayoutStyle, Text, arrow_polygon
-from calcidetect.overlay import lay_out_scan
+from calcidetect.drawing.overlay import lay_out_scan
+from calcidetect.drawing.strokes import Arrow, LayoutStyle, Text, arrow_polygon
 from calcidetect.types import Grid, Scan
 
 _LAYER = "CALCIDETECT"

@@ -12,7 +12,7 @@ from pydicom import Dataset
 from pydicom.uid import UID
 
 from calcidetect.errors import OutputError, ReadError
-from calcidetect.readers import read_header
+from calcidetect.reading.readers import read_header
 from calcidetect.types import Report
 
 # Patient, General Study and Patient Study modules of PS3.3, without what describes the visit.

@@ -12,7 +12,7 @@ from pydicom.valuerep import DS
 
 from calcidetect.dicom_out.common import DESCRIPTION, identity, uid
 from calcidetect.dicom_out.header import file_under, film_header, side
-from calcidetect.overlay import draw_scan
+from calcidetect.drawing.overlay import draw_scan
 from calcidetect.types import Grid, Report, Scan
 
 # Laterality must be there, even if empty, unless the body part is named and has no sides: so no side, no name.

@@ -21,8 +21,8 @@ from pydicom.sr.coding import Code
 from calcidetect.dicom_out import codes
 from calcidetect.dicom_out.common import algorithm, identity, to_image, uid
 from calcidetect.dicom_out.header import file_under, film_header, nameless, side
-from calcidetect.dicom_reader import OWN_MODEL
-from calcidetect.plane import Points, directions
+from calcidetect.drawing.plane import Points, directions
+from calcidetect.reading.dicom_reader import OWN_MODEL
 from calcidetect.types import MARK, Candidate, Grid, Report, Scan
 
 _Region = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations

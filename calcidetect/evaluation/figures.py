@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.evaluate import (
     FALSE_MARKS,
     Estimate,
@@ -24,7 +25,6 @@ from calcidetect.evaluate import (
     wafroc,
 )
 from calcidetect.evaluation.judged import JudgedDeposit, JudgedFilm, outcome
-from calcidetect.score import OPERATING_POINT
 
 SIZES_MM = {"< 3 mm": (0, 3), "3-6 mm": (3, 6), "6-12 mm": (6, 12), ">= 12 mm": (12, np.inf)}
 CONTRASTS = {"< 0.5 steps": (0, 0.5), "0.5-1 steps": (0.5, 1), ">= 1 step": (1, np.inf)}

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.evaluate import MARGIN_MM, Outcome, hits, inside_any
 from calcidetect.evaluation.results import Mark, Pair
 from calcidetect.evaluation.truth import KnownDeposit, KnownFilm
-from calcidetect.score import OPERATING_POINT
 from calcidetect.types import MARK
 
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calcidetect import readers
+from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.errors import OutputError, ReadError
 from calcidetect.evaluation.figures import CURVE_AT, Curve
 from calcidetect.evaluation.judged import JudgedDeposit, JudgedFilm
 from calcidetect.evaluation.results import Mark, Pair
-from calcidetect.score import OPERATING_POINT
+from calcidetect.reading import readers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,11 +7,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from calcidetect.batch.names import output_names
+from calcidetect.batch.run_files import CANDIDATES_TABLE, FILMS_TABLE, RUN_FILE
+from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.errors import EvaluationError
 from calcidetect.evaluation.truth import KnownFilm
-from calcidetect.names import output_names
-from calcidetect.run_files import CANDIDATES_TABLE, FILMS_TABLE, RUN_FILE
-from calcidetect.score import OPERATING_POINT
 from calcidetect.writers import CANDIDATE_COLUMNS, FILM_COLUMNS, Row, read_table
 
 

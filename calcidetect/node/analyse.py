@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calcidetect import batch, dicom_out, regions
+from calcidetect import dicom_out
+from calcidetect.anatomy import regions
+from calcidetect.batch import run as batch
 from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError, ConfigError
 from calcidetect.node import spool

@@ -14,7 +14,7 @@ from calcidetect.phantom.lumps import MIN_TISSUE_MM, Deposit, Lump, place_lumps,
 from calcidetect.phantom.scenes import KINDS, Scene
 from calcidetect.phantom.shapes import Canvas, add_up, bone_mask
 from calcidetect.phantom.stamps import letter, shutter
-from calcidetect.physics import BEAMS, attenuate, expose
+from calcidetect.simulation.physics import BEAMS, attenuate, expose
 
 DOSE_UGY = (2.0, 5.0)
 """Clinical detector doses."""

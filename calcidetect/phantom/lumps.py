@@ -9,9 +9,9 @@ import numpy as np
 
 from calcidetect import ops
 from calcidetect.arrays import FloatImage, LabelImage, Mask
-from calcidetect.deposits import deposit
 from calcidetect.phantom.shapes import Canvas, Patch, add_up, crop
-from calcidetect.physics import DETECTOR_BLUR_MM, Beam
+from calcidetect.simulation.deposits import deposit
+from calcidetect.simulation.physics import DETECTOR_BLUR_MM, Beam
 from calcidetect.types import LABELS, MARK
 
 EDGE_SHARE = 0.22

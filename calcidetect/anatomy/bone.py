@@ -1,0 +1,143 @@
+"""Bone and lung by fitted tables on hand-made features; bone made into regions, and the film's own bone contrast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from calcidetect import ops
+from calcidetect.anatomy.pixel_features import Planes, body_range, context_features, table_probability
+from calcidetect.arrays import FloatImage, Mask
+from calcidetect.config import BoneSettings
+from calcidetect.trees import BoostedTables, load_tables
+from calcidetect.types import Anatomy, Field, Radiograph
+
+FALLBACK_STEP = 0.25
+"""Bone step as a share of the body's signal range where no bone was found; median over the 47 development films."""
+
+STEP_SIGMA_MM = 2.5
+"""How far along the bone's border the two sides are averaged."""
+
+LUNG_SIGMA_MM = 2.0
+"""Gaussian sigma that evens the probability of lung out."""
+
+GUESS_HALVINGS, LUNG_HALVINGS = 1, 2
+"""How often the planes are halved for a first guess, and for lung: what they are used for is wider than a pixel."""
+
+RIM_MM = (0.8, 4.0)
+"""The two sides of a bone's border are compared this far from it: past the blur, before the next tissue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BoneTables:
+    """Fitted tables: a first `guess` on the planes of `pixel_features`, and the `revised` one on these and on what the
+    guess says of the surroundings (`context_features`).
+    """
+
+    guess: BoostedTables
+    revised: BoostedTables
+
+
+def shipped_tables() -> BoneTables:
+    """The tables in ``calcidetect/data``."""
+    return BoneTables(guess=load_tables("bone_guess"), revised=load_tables("bone"))
+
+
+def segment_bone(
+    radiograph: Radiograph, field: Field, planes: Planes, settings: BoneSettings, *, tables: BoneTables | None = None
+) -> Anatomy:
+    """Segment bone on the working grid.
+
+    Parameters
+    ----------
+    radiograph
+        The film on the working grid.
+    field
+        Its exposed field; `field.body` must hold at least one pixel.
+    planes
+        Its `film_planes`.
+    settings
+        See `BoneSettings`.
+    tables
+        None for those shipped.
+
+    Returns
+    -------
+    Anatomy
+        With an empty bone mask where nothing looks like bone; `confidence` then is 0.
+    """
+    chance = _on_film(bone_probability(planes, tables or shipped_tables()), radiograph, field)
+    bone = _regions(chance, field.body, radiograph.grid.nominal_mm, settings)
+    return Anatomy(
+        bone=bone,
+        bone_probability=chance,
+        lung_probability=_on_film(lung_probability(planes), radiograph, field),
+        body=field.body,
+        bone_distance_px=ops.distance(bone),
+        skin_distance_px=ops.distance(~field.body),
+        bone_step=bone_step(radiograph.pixels, bone, field.body, radiograph.grid.nominal_mm),
+        confidence=_confidence(chance, bone, field.body),
+    )
+
+
+def bone_probability(planes: Planes, tables: BoneTables) -> FloatImage:
+    """Probability of bone on the grid of `planes`, float32 (rows, cols), 0 to 1; 0 outside the body."""
+    guess = _coarse_probability(planes, tables.guess, halvings=GUESS_HALVINGS)
+    context = context_features(guess, planes.body, planes.pixel_mm)
+    return table_probability({**planes.values, **context}, planes.body, tables.revised)
+
+
+def lung_probability(planes: Planes) -> FloatImage:
+    """Probability of lung on the grid of `planes`, float32 (rows, cols), 0 to 1: no soft tissue lies free there."""
+    chance = _coarse_probability(planes, load_tables("lung"), halvings=LUNG_HALVINGS)
+    return ops.smooth(chance, LUNG_SIGMA_MM / planes.pixel_mm)
+
+
+def _coarse_probability(planes: Planes, tables: BoostedTables, *, halvings: int) -> FloatImage:
+    """What tables say of a film halved so many times, brought back to the grid of `planes`; 0 outside the body."""
+    shape, body = planes.body.shape, planes.body.astype(np.float32)
+    values = {name: planes.values[name] for name in tables.names} if planes.values else {}
+    factor = 1
+    while factor < 2**halvings and min(body.shape) >= 2:
+        factor, body = 2 * factor, ops.halve(body)
+        values = {name: ops.halve(plane) for name, plane in values.items()}
+    return np.where(planes.body, ops.enlarge(table_probability(values, body > 0, tables), factor, shape), np.float32(0))
+
+
+def _on_film(chance: FloatImage, radiograph: Radiograph, field: Field) -> FloatImage:
+    return np.where(field.body, ops.resize_linear(chance, radiograph.grid.shape), np.float32(0))
+
+
+def _regions(chance: FloatImage, body: Mask, pixel_mm: float, settings: BoneSettings) -> Mask:
+    """Threshold with hysteresis; drop specks, fill small holes."""
+    even = ops.gaussian(chance, settings.smoothing_mm / pixel_mm)
+    likely = even > settings.threshold
+    labels, boxes, _ = ops.components(likely)
+    sure = np.bincount(labels[even > settings.sure], minlength=len(boxes) + 1) > 0
+    large = np.concatenate([[False], boxes[:, 4] * pixel_mm**2 >= settings.min_area_mm2])
+    return ops.fill_holes((sure & large)[labels], settings.max_hole_mm2 / pixel_mm**2) & body
+
+
+def bone_step(pixels: FloatImage, bone: Mask, body: Mask, pixel_mm: float) -> float:
+    """Median signal of bone minus that of the soft tissue beside it, in signal units, > 0.
+
+    Falls back on `FALLBACK_STEP` of the body's range where there is no border of bone and soft tissue.
+    """
+    near, far = (distance / pixel_mm for distance in RIM_MM)
+    inside, outside = ops.distance(~bone), ops.distance(bone)
+    bone_rim = bone & (inside > near) & (inside < far)
+    soft_rim = body & (outside > near) & (outside < far)
+    sigma = STEP_SIGMA_MM / pixel_mm
+    step = ops.masked_gaussian(pixels, bone_rim, sigma) - ops.masked_gaussian(pixels, soft_rim, sigma)
+    border = ops.dilate(bone_rim, round(near)) & ops.dilate(soft_rim, round(2 * near) + 1)
+    fallback = FALLBACK_STEP * body_range(pixels, body)[1]
+    if border.sum() < 20:
+        return fallback
+    measured = float(np.median(step[border]))
+    return measured if measured > 0.1 * fallback else fallback
+
+
+def _confidence(chance: FloatImage, bone: Mask, body: Mask) -> float:
+    """Mean certainty of the decision over the body, 0 (a coin toss) to 1; 0 without bone."""
+    return round(float(np.abs(2 * chance[body] - 1).mean(dtype=np.float64)), 6) if bone.any() else 0.0

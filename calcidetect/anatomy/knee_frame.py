@@ -1,0 +1,54 @@
+"""Where a place lies on a film of the knee or leg: by the row with the most bone."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from calcidetect import ops
+from calcidetect.arrays import Mask
+from calcidetect.candidates.label_regions import bounding_box
+
+Points = npt.NDArray[np.float64]
+
+KNEE_MM = 60.0
+"""A knee reaches this far above and below the widest row of its bones."""
+
+EVEN_MM = 10.0
+"""Gaussian sigma that evens the bone's width out along the limb."""
+
+
+def knee_areas(points: Points, limb: Mask, bone: Mask, *, pixel_mm: float) -> npt.NDArray[np.str_]:
+    """Name the area of each point of an upright leg: ``thigh``, ``knee`` or ``lower leg``.
+
+    Parameters
+    ----------
+    points
+        ``(row, col)``, shape (n, 2).
+    limb, bone
+        bool (rows, cols): one leg, and the bone in it. A leg that is wider than long is all knee.
+    pixel_mm
+        Pitch of the grid.
+    """
+    height, width = bounding_box(limb)[1]
+    if not bone.any() or height <= width:
+        return np.full(len(points), "knee")
+    below = (points[:, 0] - _widest_row(limb, bone, pixel_mm)) * pixel_mm
+    return np.select([below < -KNEE_MM, below > KNEE_MM], ["thigh", "lower leg"], "knee")
+
+
+def _widest_row(limb: Mask, bone: Mask, pixel_mm: float) -> int:
+    """Row in the middle half of a limb with the most bone; beyond it lie hip, foot, and what is mistaken for bone."""
+    (top, _), (height, _) = bounding_box(limb)
+    first, last = int(top + height / 4), int(top + 3 * height / 4) + 1
+    width = ops.gaussian(bone.sum(axis=1, dtype=np.float32)[:, None], EVEN_MM / pixel_mm)
+    return first + int(width[first:last].argmax())
+
+
+def left_of_bone(points: Points, bone: Mask) -> npt.NDArray[np.bool_]:
+    """Whether points lie on image left of the middle of the bone in their row; of all bone where the row has none."""
+    columns, count = np.arange(bone.shape[1]), bone.sum(axis=1)
+    everywhere = float(bone.sum(axis=0) @ columns / max(int(count.sum()), 1))
+    middle = np.where(count > 0, bone @ columns / np.maximum(count, 1), everywhere)
+    rows = np.clip(points[:, 0].round().astype(int), 0, len(middle) - 1)
+    return np.asarray(points[:, 1] < middle[rows])

@@ -1,0 +1,251 @@
+"""Where on the patient a place is, in words: geometry of bone, body and lungs, by body region.
+
+A zone is an area (``axilla``, ``second digit``), which part of it, and the patient's side. On a frontal film of the
+trunk image left is the patient's right; a limb has the side that the header states. Where neither tells, the words say
+image left or right, or nothing, and claim nothing of the patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from calcidetect import ops
+from calcidetect.anatomy.hand_frame import find_hand, hand_areas
+from calcidetect.anatomy.knee_frame import knee_areas, left_of_bone
+from calcidetect.anatomy.shoulder_frame import lateral_side, shoulder_areas
+from calcidetect.anatomy.thorax import LUNG_CHANCE, chest_areas, find_thorax
+from calcidetect.arrays import Mask
+from calcidetect.candidates.label_regions import bounding_box
+from calcidetect.types import Anatomy, Field, Radiograph, Source
+
+Points = npt.NDArray[np.float64]
+Words = npt.NDArray[np.str_]
+
+MIN_LIMB_SHARE = 0.2
+"""A second limb has at least this share of the body seen; smaller parts are letters, frames and fingertips."""
+
+PAIRED = ("hand", "wrist", "elbow", "knee", "foot", "other")
+"""Regions of which both sides, or two views of one, may stand apart on a film."""
+
+LEGS = ("knee", "foot")
+
+SIDES = {"R": "right", "L": "left"}
+FRONTAL_VIEWS = ("AP", "PA", "ANTERO-POSTERIOR", "POSTERO-ANTERIOR")
+LATERAL_VIEWS = ("LL", "RL", "LLO", "RLO", "LATERAL", "LEFT LATERAL", "RIGHT LATERAL", "MEDIO-LATERAL", "LATERO-MEDIAL")
+"""Values of DICOM View Position, and names in its view codes."""
+
+PELVIS_MM, PELVIC_SHARE = 280.0, 0.17
+"""A film this wide, of no stated side, shows both hips; the true pelvis is this share of its width to either side …"""
+
+PELVIS_ROWS = (0.2, 0.7)
+"""… and lies between these shares of its height; below it are the thighs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Zones:
+    """Where each of n places is.
+
+    Attributes
+    ----------
+    areas
+        str (n,): the area alone, such as ``wrist``; empty when unknown.
+    words
+        str (n,): with part and side, such as ``radial side of the right wrist``.
+    limbs
+        How many limbs, or views of one, stand apart on the film: 1 or 2.
+    """
+
+    areas: Words
+    words: Words
+    limbs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _View:
+    """One limb, or the whole trunk, of a film. `side` is the patient's: ``R``, ``L`` or empty; `frontal` when known."""
+
+    mask: Mask
+    side: str
+    frontal: bool
+    radiograph: Radiograph
+    field: Field
+    anatomy: Anatomy
+    region: str
+
+    @property
+    def pixel_mm(self) -> float:
+        return self.radiograph.grid.nominal_mm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Named:
+    """Area, part of it (``radial side``) and the patient's side (``right``) of each place, str (n,)."""
+
+    areas: Words
+    parts: Words
+    sides: Words
+
+
+def find_zones(points: Points, radiograph: Radiograph, field: Field, anatomy: Anatomy, *, region: str) -> Zones:
+    """Say where places are.
+
+    Parameters
+    ----------
+    points
+        ``(row, col)`` on the working grid, shape (n, 2).
+    radiograph, field, anatomy
+        The film on the working grid.
+    region
+        A name of `regions.NAMES`.
+    """
+    limbs = find_limbs(anatomy.body) if region in PAIRED else (anatomy.body,)
+    areas, words = np.zeros(len(points), "<U64"), np.zeros(len(points), "<U64")
+    owner = _owner(points, limbs)
+    for number, mask in enumerate(limbs):
+        view = _View(
+            mask=mask,
+            side=_limb_side(radiograph.source, region, number if len(limbs) == 2 else None),
+            frontal=_is_frontal(radiograph.source),
+            radiograph=radiograph,
+            field=field,
+            anatomy=anatomy,
+            region=region,
+        )
+        mine = owner == number
+        named = _NAMERS.get(region, _plain)(points[mine], view)
+        areas[mine], words[mine] = named.areas, _in_words(named, number if len(limbs) == 2 else None)
+    return Zones(areas=areas, words=words, limbs=len(limbs))
+
+
+def find_limbs(body: Mask) -> tuple[Mask, ...]:
+    """The two large separate parts of a body, image left first; the whole body where it does not fall in two."""
+    labels, boxes, centres = ops.components(body)
+    large = np.flatnonzero(boxes[:, 4] >= MIN_LIMB_SHARE * max(int(body.sum()), 1))
+    if len(large) != 2:
+        return (body,)
+    return tuple(labels == k + 1 for k in sorted(large, key=lambda k: float(centres[k, 1])))
+
+
+def _owner(points: Points, limbs: tuple[Mask, ...]) -> npt.NDArray[np.intp]:
+    """Number of the limb nearest to each point."""
+    at = _pixels(points, limbs[0].shape)
+    return np.argmin([ops.distance(limb)[at] for limb in limbs], axis=0)
+
+
+def _pixels(points: Points, shape: tuple[int, ...]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    rows, cols = np.clip(points.round().astype(int), 0, np.array(shape) - 1).T
+    return rows, cols
+
+
+def _is_frontal(source: Source) -> bool:
+    return source.view.upper() in FRONTAL_VIEWS
+
+
+def _limb_side(source: Source, region: str, number: int | None) -> str:
+    """The header's side of a single limb, or of two views of it.
+
+    Of two legs on a film that is said to be frontal or of both sides, image left is the right one. Hands may be laid
+    down either way round.
+    """
+    if source.laterality in SIDES and (number is None or region not in LEGS):
+        return source.laterality
+    both = number is not None and region in LEGS and (source.laterality == "B" or _is_frontal(source))
+    return "RL"[number] if both and number is not None else ""
+
+
+def _in_words(named: _Named, number: int | None) -> Words:
+    """``radial side of the right wrist``; of two limbs whose side is not known, the one on image left or right."""
+    image_side = "" if number is None else ("image-left", "image-right")[number]
+    phrases = []
+    for area, part, side in zip(named.areas, named.parts, named.sides, strict=True):
+        place = " ".join(word for word in (side or image_side, area) if word and area)
+        phrases.append(f"{part} of the {place}" if part and place else str(part or place))
+    return np.array(phrases, "<U64")
+
+
+def _named(areas: npt.ArrayLike, *, parts: npt.ArrayLike = "", sides: npt.ArrayLike = "") -> _Named:
+    areas = np.asarray(areas, "<U64")
+    parts, sides = (np.broadcast_to(np.asarray(words, "<U32"), areas.shape) for words in (parts, sides))
+    return _Named(areas=areas, parts=parts, sides=sides)
+
+
+def _plain(points: Points, view: _View) -> _Named:
+    """The region's own name; on films of no known region thirds of the picture."""
+    side = SIDES.get(view.side, "")
+    if view.region in ("elbow", "foot", "knee", "hand", "wrist", "shoulder"):
+        return _named(np.full(len(points), view.region), sides=side)
+    down, across = _shares(points, view.field.mask)
+    third = np.array(["upper third", "middle third", "lower third"])[np.clip((3 * down).astype(int), 0, 2)]
+    half = np.where(across < 0.5, "image left", "image right")
+    parts = [f"{up}, {way}" for up, way in zip(third, half, strict=True)]
+    return _named(np.full(len(points), ""), parts=np.array(parts, "<U32"))
+
+
+def _shares(points: Points, mask: Mask) -> tuple[Points, Points]:
+    """How far down and across the box around `mask` each point lies, 0 to 1."""
+    low, size = bounding_box(mask)
+    down, across = np.clip((points - low) / size, 0, 1).T
+    return down, across
+
+
+def _chest(points: Points, view: _View) -> _Named:
+    lateral = view.radiograph.source.view.upper() in LATERAL_VIEWS
+    thorax = None if lateral else find_thorax(view.anatomy, pixel_mm=view.pixel_mm)
+    if thorax is None:
+        return _plain(points, view)
+    areas = chest_areas(points, thorax)
+    sides = np.where(points[:, 1] < thorax.middle, "right", "left")  # as it stands before the reader
+    return _named(areas, sides=np.where(np.isin(areas, ("neck", "mediastinum", "heart", "upper abdomen")), "", sides))
+
+
+def _shoulder(points: Points, view: _View) -> _Named:
+    lateral = lateral_side(view.mask, view.field)
+    if not lateral:
+        return _plain(points, view)
+    in_lung = view.anatomy.lung_probability[_pixels(points, view.mask.shape)] > LUNG_CHANCE
+    areas = shoulder_areas(points, view.mask, in_lung, lateral=lateral, pixel_mm=view.pixel_mm)
+    opposite = {"left": "right", "right": "left"}[lateral]  # before the reader the patient's right is on the left
+    return _named(areas, sides=SIDES.get(view.side, opposite))
+
+
+def _hand(points: Points, view: _View) -> _Named:
+    hand = find_hand(view.mask, view.field.air)
+    if hand is None:
+        return _plain(points, view)
+    areas, parts = hand_areas(points, hand)
+    return _named(areas, parts=parts, sides=SIDES.get(view.side, ""))
+
+
+def _knee(points: Points, view: _View) -> _Named:
+    """Medial or lateral where view and side are known."""
+    bone = view.anatomy.bone & view.mask
+    areas = knee_areas(points, view.mask, bone, pixel_mm=view.pixel_mm)
+    parts: npt.ArrayLike = ""
+    if view.frontal and view.side in SIDES:
+        parts = np.where(left_of_bone(points, bone) == (view.side == "R"), "lateral side", "medial side")
+    return _named(areas, parts=parts, sides=SIDES.get(view.side, ""))
+
+
+def _hip(points: Points, view: _View) -> _Named:
+    """Both hips: the true pelvis, and the hips beside it; one hip has its header's side."""
+    low, size = bounding_box(view.mask)
+    if view.side or size[1] * view.pixel_mm < PELVIS_MM:
+        return _named(np.full(len(points), "hip"), sides=SIDES.get(view.side, ""))
+    down, aside = ((points - low) / size - (0, 0.5)).T
+    inner = (np.abs(aside) < PELVIC_SHARE) & (down > PELVIS_ROWS[0]) & (down < PELVIS_ROWS[1])
+    areas = np.select([inner, down > PELVIS_ROWS[1]], ["pelvis", "thigh"], "hip")
+    return _named(areas, sides=np.where(inner, "", np.where(aside < 0, "right", "left")))
+
+
+_NAMERS: dict[str, Callable[[Points, _View], _Named]] = {
+    "chest": _chest,
+    "shoulder": _shoulder,
+    "hand": _hand,
+    "wrist": _hand,
+    "knee": _knee,
+    "hip": _hip,
+}

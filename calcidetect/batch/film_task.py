@@ -1,0 +1,170 @@
+"""One film of a batch: what a worker is told, what it does, and what it answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calcidetect import __version__, dicom_out, pipeline, writers
+from calcidetect.anatomy import regions
+from calcidetect.batch.inputs import GivenFilm
+from calcidetect.batch.journal import Footing
+from calcidetect.batch.results import FilmResult
+from calcidetect.batch.run_files import RUN_FORMATS
+from calcidetect.config import Config
+from calcidetect.errors import CalcidetectError, ConfigError
+from calcidetect.formats.shapes import polygon_from_corner
+from calcidetect.reading import readers
+from calcidetect.types import Report, Scan
+
+_MAX_ERROR_LENGTH = 400
+# The same that the reader believes of a header: detectors have 0.05 to 0.2 mm, shrunk films up to 1.5 mm.
+_MIN_SPACING_MM, _MAX_SPACING_MM = 0.02, 2.0
+_OPENCV_NO_MEMORY = -4  # code of OpenCV's errors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How each film of a run is scanned, and what is written of it."""
+
+    config: Config = Config()
+    region: str = "auto"
+    spacing_mm: float | None = None
+    min_score: float | None = None
+    formats: tuple[str, ...] = ("png",)
+    keep_identifiers: bool = False
+
+    def __post_init__(self) -> None:
+        writers.check_formats(self.formats, also=RUN_FORMATS)
+        if self.region != "auto":
+            regions.get(self.region)
+        if self.spacing_mm is not None and not _MIN_SPACING_MM <= self.spacing_mm <= _MAX_SPACING_MM:
+            bounds = f"{_MIN_SPACING_MM} and {_MAX_SPACING_MM} mm"
+            raise ConfigError(f"The spacing must lie between {bounds}, got {self.spacing_mm}.")
+        if self.min_score is not None and not 0 <= self.min_score <= 1:
+            raise ConfigError(f"The lowest score must lie between 0 and 1, got {self.min_score}.")
+
+    def record(self) -> dict[str, Any]:
+        """Everything that decides the results, as JSON knows it."""
+        return {
+            "version": __version__,
+            "region": self.region,
+            "spacing_mm": self.spacing_mm,
+            "min_score": self.min_score,
+            "formats": list(self.formats),
+            "keep_identifiers": self.keep_identifiers,
+            "settings_hash": self.config.hash,
+            "settings": self.config.flat(),
+        }
+
+    @property
+    def film_formats(self) -> tuple[str, ...]:
+        """The formats that are written of each film alone."""
+        return tuple(name for name in self.formats if name in writers.FORMATS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One film of a run, as a worker needs to know it."""
+
+    film: GivenFilm
+    position: int
+    footing: Footing
+    out: str
+    recipe: Recipe
+    version: str = __version__
+
+
+def scan_film(task: Task) -> FilmResult:
+    """Scan one film and write its files, in whatever process this is; trouble becomes a failed row."""
+    started = time.perf_counter()
+    film, recipe, path = task.film, task.recipe, os.path.abspath(task.film.path)
+    try:
+        _check_version(task.version)
+        scan = pipeline.scan(
+            path,
+            config=recipe.config,
+            region=film.region or recipe.region,
+            spacing_mm=film.spacing_mm or recipe.spacing_mm,
+            min_score=recipe.min_score,
+        )
+        scan = dataclasses.replace(scan, report=_as_told(scan.report, film))
+        _write(scan, task, path)
+        return _result(scan, task, seconds=time.perf_counter() - started)
+    except Exception as error:  # the one place that may: a film must not stop the others
+        sentence = _sentence(error).replace(path, film.film)
+        return failed_result(task, sentence[:_MAX_ERROR_LENGTH], seconds=time.perf_counter() - started)
+
+
+def _write(scan: Scan, task: Task, path: str) -> None:
+    """Write the film's files; those that are DICOM take patient and study from the film itself, at `path`."""
+    formats = task.recipe.film_formats
+    filed = [name for name in formats if name in dicom_out.KINDS]
+    others = [name for name in formats if name not in dicom_out.KINDS]
+    writers.write(scan, task.out, formats=others, name=task.footing.name)
+    if filed:
+        found = dataclasses.replace(scan.report, source=dataclasses.replace(scan.report.source, path=path))
+        writers.write(dataclasses.replace(scan, report=found), task.out, formats=filed, name=task.footing.name)
+
+
+def _check_version(wanted: str) -> None:
+    if wanted != __version__:
+        raise ConfigError(f"This worker has calcidetect {__version__}, the run {wanted}; install the same everywhere.")
+
+
+def _as_told(report: Report, film: GivenFilm) -> Report:
+    """The report under the film's name in the tables, with the side that the user told."""
+    side, header = film.laterality or report.laterality, report.laterality
+    flags = ("laterality_overruled",) if header and side != header else ()
+    return dataclasses.replace(
+        report,
+        source=dataclasses.replace(report.source, path=film.film),
+        laterality=side,
+        flags=report.flags + flags,
+    )
+
+
+def _result(scan: Scan, task: Task, *, seconds: float) -> FilmResult:
+    film, report, formats = task.film.film, scan.report, task.recipe.formats
+    outlined = report.candidates if "coco" in formats else ()
+    return FilmResult(
+        film=writers.film_row(report, film=film, seconds=seconds),
+        candidates=tuple(writers.candidate_row(item, film=film) for item in report.candidates),
+        name=task.footing.name,
+        pixel_hash=report.source.pixel_hash,
+        patient=_patient(task),
+        outlines=tuple(tuple(value for point in polygon_from_corner(item) for value in point) for item in outlined),
+        thumbnail=writers.thumbnail(scan) if formats else b"",
+    )
+
+
+def _patient(task: Task) -> str:
+    if not task.recipe.keep_identifiers:
+        return ""
+    return task.film.patient or readers.patient_of(task.film.path)
+
+
+def failed_result(task: Task, error: str, *, seconds: float = 0.0) -> FilmResult:
+    """Result of a film that was not scanned, and why."""
+    return FilmResult(
+        film=writers.failed_row(task.film.film, error=error, seconds=seconds),
+        patient=task.film.patient if task.recipe.keep_identifiers else "",
+    )
+
+
+def _sentence(error: Exception) -> str:
+    """One line on what went wrong; for an error that nobody foresaw, with its place."""
+    if isinstance(error, CalcidetectError):
+        text = str(error)
+    elif isinstance(error, MemoryError) or getattr(error, "code", None) == _OPENCV_NO_MEMORY:
+        text = "The film needs more memory than there is."
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        place = [frame for frame in frames if Path(__file__).parents[1] in Path(frame.filename).parents][-1]
+        text = f"Unexpected {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"
+    return " ".join(text.split())

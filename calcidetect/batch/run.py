@@ -1,0 +1,232 @@
+"""Many films: the same scan of each, two tables of all, and no film that stops the others.
+
+The journal in the folder of results holds what is done, film by film. Tables, gallery and the other files on all films
+are made from it when the run ends or is interrupted; after a crash or a power cut, by resuming the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+
+from calcidetect import writers
+from calcidetect.batch.film_task import Recipe, Task, failed_result, scan_film
+from calcidetect.batch.inputs import GivenFilm, given_films
+from calcidetect.batch.journal import JOURNAL_FILE, Footing, Journal, open_journal
+from calcidetect.batch.names import output_names
+from calcidetect.batch.results import Progress
+from calcidetect.batch.run_files import FILMS_TABLE, begin_run_files, write_run_files
+from calcidetect.batch.stored_results import StoredResults
+from calcidetect.batch.workers import TIME_OUT_S, Here, ProcessExecutor, run_tasks
+from calcidetect.config import Config
+from calcidetect.errors import ConfigError, OutputError
+
+_DEFAULTS = Config()
+
+StrPath = str | os.PathLike[str]
+
+
+def scan_many(
+    paths: StrPath | Iterable[StrPath],
+    out: StrPath,
+    *,
+    config: Config = _DEFAULTS,
+    region: str = "auto",
+    spacing_mm: float | None = None,
+    min_score: float | None = None,
+    formats: Sequence[str] = ("png",),
+    keep_identifiers: bool = False,
+    root: StrPath | None = None,
+    jobs: int = 1,
+    executor: Executor | None = None,
+    time_out_s: float | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> StoredResults:
+    """Scan films and write tables, pictures and a gallery into a folder.
+
+    A film that can't be scanned becomes a row with status ``failed`` and the reason, also when it crashes its worker
+    or takes too long. Each finished film is kept whatever happens next.
+
+    Parameters
+    ----------
+    paths
+        Films, folders, DICOMDIR files, patterns and CSV manifests: see `calcidetect.batch.inputs`.
+    out
+        Folder for the results; made when missing. One run at a time can write into it.
+    config, region, spacing_mm, min_score
+        As for `calcidetect.scan`, the same for every film, unless a manifest tells otherwise of a film.
+    formats
+        What is written besides the tables: see `calcidetect.write`, and ``coco`` and ``parquet`` of all films
+        together; may be empty. With any, the gallery ``index.html`` is written too.
+    keep_identifiers
+        Write ``identifiers.csv``: the patient of each film, by the manifest or else the DICOM header.
+    root
+        Folder that films are named relative to; None: they are named as given or found.
+    jobs
+        Number of worker processes. A single film is scanned in this process, unless `time_out_s` is given.
+    executor
+        Who runs the scans instead: any `concurrent.futures.Executor`. It is not shut down.
+    time_out_s
+        Seconds that a film may take in a worker process; None for `workers.TIME_OUT_S`. No limit of an `executor`.
+    resume
+        Keep what an earlier run with the same settings into `out` has finished, and scan the others.
+    progress
+        Called after each film.
+
+    Returns
+    -------
+    sequence of FilmResult
+        One for each film, in the order of `paths`; sorted within a folder. Read from the folder when it is used.
+
+    Raises
+    ------
+    ConfigError
+        For an impossible option, or when `resume` meets results of other settings.
+    ReadError
+        When a folder holds no films, or a DICOMDIR or manifest can't be read.
+    OutputError
+        When another run is writing into `out`, or it can't be written.
+    """
+    recipe = Recipe(
+        config=config,
+        region=region,
+        spacing_mm=spacing_mm,
+        min_score=min_score,
+        formats=tuple(dict.fromkeys(formats)),
+        keep_identifiers=keep_identifiers,
+    )
+    return scan_films(
+        paths,
+        out,
+        recipe,
+        root=root,
+        jobs=jobs,
+        executor=executor,
+        time_out_s=time_out_s,
+        resume=resume,
+        progress=progress,
+    )
+
+
+def scan_films(
+    paths: StrPath | Iterable[StrPath],
+    out: StrPath,
+    recipe: Recipe,
+    *,
+    root: StrPath | None = None,
+    jobs: int = 1,
+    executor: Executor | None = None,
+    time_out_s: float | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> StoredResults:
+    """Do what `scan_many` does, by a recipe."""
+    check_limits(jobs, time_out_s)
+    films = given_films(paths, root=root)
+    folder = _made(Path(out), resume=resume)
+    with open_journal(folder) as journal:
+        tasks = _begin(journal, folder, films, recipe, resume=resume)
+        try:
+            with open_pool(executor, len(films), jobs, time_out_s) as pool:
+                _scan_all(tasks, journal, executor=pool, total=len(films), progress=progress)
+            journal.end()
+        finally:  # also when interrupted: what is done is shown
+            write_run_files(folder, journal.results(), formats=recipe.formats, identified=recipe.keep_identifiers)
+        return journal.results().closed()
+
+
+def check_limits(jobs: int, time_out_s: float | None) -> None:
+    """Raise ConfigError for an impossible number of jobs or seconds."""
+    if jobs < 1:
+        raise ConfigError(f"The number of jobs must be 1 or more, got {jobs}.")
+    if time_out_s is not None and not time_out_s > 0:
+        raise ConfigError(f"The time-out must be more than 0 s, got {time_out_s}.")
+
+
+def _made(folder: Path, *, resume: bool) -> Path:
+    """The folder of results, made when missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {folder} can't be made: {error.strerror}; choose another.") from error
+    if resume and (folder / FILMS_TABLE).exists() and not (folder / JOURNAL_FILE).exists():
+        raise ConfigError(
+            f"{folder} holds tables but no {JOURNAL_FILE}, so nothing tells how they were made; run without --resume."
+        )
+    return folder
+
+
+@contextlib.contextmanager
+def open_pool(executor: Executor | None, films: int, jobs: int, time_out_s: float | None) -> Iterator[Executor]:
+    """The caller's executor, this process for a single film, or worker processes; these end with the block."""
+    if executor is not None or (films == jobs == 1 and time_out_s is None):
+        yield executor or Here()
+        return
+    processes = ProcessExecutor(min(jobs, films), time_out_s=time_out_s or TIME_OUT_S)
+    try:
+        yield processes
+    except BaseException:
+        processes.shutdown(cancel_futures=True)
+        raise
+    processes.shutdown()
+
+
+def _begin(
+    journal: Journal, folder: Path, films: Sequence[GivenFilm], recipe: Recipe, *, resume: bool
+) -> tuple[Task, ...]:
+    """Open the run in the journal, clear away what is of another, and return what is to be done."""
+    record = recipe.record()
+    before, dropped = journal.begin(record, resume=resume)
+    _remove_files(folder, dropped, before.get("formats", ()))
+    begin_run_files(folder, record, anew=not resume)
+    tasks = plan(films, folder, recipe, journal.finished() if resume else {})
+    left = {task.position for task in tasks}
+    journal.keep((number, film.film) for number, film in enumerate(films) if number not in left)
+    return tasks
+
+
+def _remove_files(folder: Path, names: Iterable[str], formats: Iterable[str]) -> None:
+    suffixes = [writers.FORMATS[name].suffix for name in formats if name in writers.FORMATS]
+    for name in names:
+        for suffix in suffixes:
+            (folder / f"{name}{suffix}").unlink(missing_ok=True)
+
+
+def plan(films: Sequence[GivenFilm], folder: Path, recipe: Recipe, finished: Mapping[str, Footing]) -> tuple[Task, ...]:
+    """Tasks of the films whose result is not known, or rests on something that has changed, or has lost a file."""
+    names = output_names([film.film for film in films])
+    suffixes = [writers.FORMATS[name].suffix for name in recipe.film_formats]
+    out, tasks = os.path.abspath(folder), []
+    for position, film in enumerate(films):
+        footing = footing_of(film, names[film.film])
+        files = (os.path.join(out, f"{footing.name}{suffix}") for suffix in suffixes)
+        if finished.get(film.film) != footing or not all(map(os.path.exists, files)):
+            tasks.append(Task(film=film, position=position, footing=footing, out=out, recipe=recipe))
+    return tuple(tasks)
+
+
+def footing_of(film: GivenFilm, name: str) -> Footing:
+    """State of a film's file, and what else its result will rest on."""
+    told = json.dumps(film.told)
+    try:
+        state = os.stat(film.path)
+    except (OSError, ValueError):  # a missing file, or a name that can't be one: its row will say so
+        return Footing(bytes=-1, changed_ns=-1, told=told, name=name)
+    return Footing(bytes=state.st_size, changed_ns=state.st_mtime_ns, told=told, name=name)
+
+
+def _scan_all(
+    tasks: Sequence[Task], journal: Journal, *, executor: Executor, total: int, progress: Progress | None
+) -> None:
+    done = total - len(tasks)
+    for task, scanned, trouble in run_tasks(scan_film, tasks, executor=executor):
+        result = scanned or failed_result(task, trouble)
+        journal.record(result, position=task.position, footing=task.footing)
+        done += 1
+        if progress:
+            progress(result, done, total)

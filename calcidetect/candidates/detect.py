@@ -1,0 +1,128 @@
+"""The candidate generator: everything brighter than its surroundings, at every size of a deposit.
+
+Sensitivity comes first here; `score` decides what is marked. Two-stage design after Bria 2016
+(doi:10.1007/978-3-319-41546-8_52) and Marasinou 2021 (arXiv:2102.00754).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from calcidetect import ops
+from calcidetect.arrays import FloatImage, LabelImage
+from calcidetect.candidates.blobs import RADIUS_PER_SIGMA, SCALE_RATIO, BlobScale
+from calcidetect.candidates.places import Points
+from calcidetect.config import DetectSettings
+from calcidetect.errors import ConfigError
+from calcidetect.types import Anatomy, Radiograph
+
+REACH = 2.5
+"""A candidate may reach this many blob radii from its seed."""
+
+UNBOUNDED = 0.5
+"""A seed that fills this share of its reach has found no edge; a larger scale will."""
+
+SAME_SIZE = 4.0
+"""Two overlapping candidates whose areas differ by less than this factor are one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Seeds:
+    """Blob centres: int (n,) `rows` and `cols`, float32 (n,) `sigma` in pixels, `snr` over local clutter."""
+
+    rows: npt.NDArray[np.intp]
+    cols: npt.NDArray[np.intp]
+    sigma: npt.NDArray[np.float32]
+    snr: npt.NDArray[np.float32]
+
+
+def find_candidates(
+    radiograph: Radiograph, anatomy: Anatomy, blobs: tuple[BlobScale, ...], settings: DetectSettings
+) -> LabelImage:
+    """Label every region that stands out of its surroundings.
+
+    Parameters
+    ----------
+    radiograph, anatomy
+        The film and its bone, on the working grid.
+    blobs
+        What `film_blobs` found on it.
+    settings
+        See `DetectSettings`.
+
+    Returns
+    -------
+    int32 (rows, cols)
+        0 = nothing, 1 … n = candidates, strongest first. A small candidate inside a large one keeps its own label.
+    """
+    pixel_mm = radiograph.grid.nominal_mm
+    signal = ops.gaussian(radiograph.pixels, settings.smoothing_mm / pixel_mm)
+    seeds = find_seeds(blobs, anatomy, settings, pixel_mm=pixel_mm)
+    return _outline(signal, anatomy, seeds, max_radius=settings.max_diameter_mm / 2 / pixel_mm)
+
+
+def find_seeds(blobs: tuple[BlobScale, ...], anatomy: Anatomy, settings: DetectSettings, *, pixel_mm: float) -> Seeds:
+    """Find maxima of the blob responses in place and scale, inside the body, strongest first."""
+    half_step = SCALE_RATIO**0.5
+    low, high = settings.min_diameter_mm / half_step, settings.max_diameter_mm * half_step
+    wanted = [scale for scale in blobs if low <= scale.diameter_mm <= high]
+    if not wanted:
+        raise ConfigError(f"No blob is from {low:.1f} to {high:.1f} mm wide; set the bounds of diameter farther apart.")
+    found = [_scale_seeds(scale, anatomy, settings, pixel_mm=pixel_mm) for scale in wanted]
+    rows, cols, sigma, snr = (np.concatenate(column) for column in zip(*found, strict=True))
+    order = np.lexsort((cols, rows, -snr))
+    return Seeds(rows=rows[order], cols=cols[order], sigma=sigma[order], snr=snr[order])
+
+
+def _scale_seeds(
+    scale: BlobScale, anatomy: Anatomy, settings: DetectSettings, *, pixel_mm: float
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], FloatImage, FloatImage]:
+    """Rows, columns, sigma and signal-to-clutter of the strongest maxima at one scale."""
+    response, sigma = scale.response, scale.sigma_mm / pixel_mm
+    peak = (response >= ops.maximum(response, 2 * round(sigma / scale.factor) + 1)) & (response > 0)
+    peak &= response >= settings.scale_slack * np.maximum(scale.finer, scale.coarser)
+    rows, cols = (index * scale.factor + scale.factor // 2 for index in np.nonzero(peak))
+    places = Points(rows=rows[:, None].astype(np.float32), cols=cols[:, None].astype(np.float32))
+    snr = response[peak] / places.ask(*scale.clutter)[:, 0]
+    kept = np.flatnonzero((snr > settings.min_snr) & anatomy.body[rows, cols])
+    best = kept[np.argsort(-snr[kept], kind="stable")[: settings.max_per_scale]]
+    return rows[best], cols[best], np.full(len(best), sigma, np.float32), snr[best]
+
+
+def _outline(signal: FloatImage, anatomy: Anatomy, seeds: Seeds, *, max_radius: float) -> LabelImage:
+    """Grow each seed down to half of its height above its surroundings; later, similar regions on the same spot go."""
+    regions = []
+    taken = np.zeros(signal.shape, np.int32)
+    areas = [0]
+    places = zip(seeds.rows.tolist(), seeds.cols.tolist(), strict=True)
+    for place, level, sigma in zip(places, _levels(signal, seeds), seeds.sigma.tolist(), strict=True):
+        reach = min(REACH * RADIUS_PER_SIGMA * sigma, max_radius)
+        rows, cols = ops.grow(signal, place, level=level, reach=reach)
+        if len(rows) > UNBOUNDED * np.pi * reach**2 and reach > 2:
+            continue
+        owner = np.bincount(taken[rows, cols]).argmax()
+        if not owner or not 1 / SAME_SIZE < len(rows) / areas[owner] < SAME_SIZE:
+            areas.append(len(rows))
+            regions.append((rows, cols))
+            taken[rows, cols] = len(regions)
+    return ops.compact(np.where(anatomy.body, _paint(regions, signal.shape), 0))
+
+
+def _levels(signal: FloatImage, seeds: Seeds) -> list[float]:
+    """Half of each seed's height above its surroundings, in signal units."""
+    levels = np.empty(len(seeds.rows), np.float32)
+    for sigma in np.unique(seeds.sigma):
+        own = seeds.sigma == sigma
+        levels[own] = ops.half_heights(signal, seeds.rows[own], seeds.cols[own], float(sigma) * RADIUS_PER_SIGMA)
+    return levels.tolist()
+
+
+def _paint(regions: list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]], shape: tuple[int, int]) -> LabelImage:
+    """Label regions in order, painting small ones over large ones."""
+    labels = np.zeros(shape, np.int32)
+    for index in sorted(range(len(regions)), key=lambda i: -len(regions[i][0])):
+        labels[regions[index]] = index + 1
+    return labels

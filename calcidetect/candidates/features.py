@@ -1,0 +1,215 @@
+"""What is measured of each candidate: contrast, shape, surroundings, rivals; the features that `score` weighs.
+
+Everything is measured for all candidates at once, by counting over the label image and by sampling planes at each
+centre and on rings around it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from calcidetect import ops
+from calcidetect.anatomy.pixel_features import Planes, body_range, percentiles
+from calcidetect.arrays import FloatImage, LabelImage
+from calcidetect.candidates.blobs import BlobScale
+from calcidetect.candidates.label_regions import LabelRegions, Values, axes, label_regions
+from calcidetect.candidates.places import Places, places
+from calcidetect.candidates.surroundings import (
+    Column,
+    Features,
+    bone_and_lung_around,
+    context,
+    fine_features,
+    grain,
+    plane_features,
+    profile,
+    ring_drops,
+    texture_around,
+)
+from calcidetect.types import Anatomy, Background, Field, Radiograph
+
+NEIGHBOURHOOD_MM = (8.0, 25.0)
+DISTANCE_LIMIT_MM = 30.0
+SHARE_PERCENTILES = (0.2, 99.8)
+RIVALS_MM = (10.0, 20.0, 40.0)
+RIVAL_STRENGTH = 0.7
+"""A rival counts as equal from this share of a candidate's own strength on."""
+
+STRONGEST = 10
+"""A film's strongest candidates outside bone: their mean is what others are compared with."""
+
+LEAST_RADIUS_MM = 0.2
+
+
+def candidate_features(
+    labels: LabelImage,
+    *,
+    radiograph: Radiograph,
+    field: Field,
+    planes: Planes,
+    anatomy: Anatomy,
+    background: Background,
+    blobs: tuple[BlobScale, ...],
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Measure every candidate.
+
+    Parameters
+    ----------
+    labels
+        int32 (rows, cols): candidates 1 … n, none missing.
+    radiograph, field, planes, anatomy, background, blobs
+        The film on the working grid and what was learnt of it.
+
+    Returns
+    -------
+    dict
+        Feature name to float32 (n,). Contrasts are in bone steps or noise sigmas, lengths in mm by the nominal
+        pitch, the rest are ratios.
+    """
+    if not labels.any():
+        return {}
+    regions, pixel_mm = label_regions(labels), radiograph.grid.nominal_mm
+    where = places(regions, pixel_mm)
+    signal = radiograph.pixels / np.float32(anatomy.bone_step)
+    contrast = (radiograph.pixels - background.level) / np.float32(anatomy.bone_step)
+    features = _contrasts(regions, contrast, background.noise, anatomy)
+    features |= _levels(regions, radiograph.pixels, anatomy)
+    features |= _shape(regions, labels, contrast, pixel_mm)
+    features |= _distances(regions, where, field, anatomy)
+    features |= ring_drops(where, contrast, anatomy, inside=features["contrast_mean"], noise=features["noise"])
+    features |= context(where, signal, anatomy)
+    features |= _neighbours(regions, features["contrast_mean"], pixel_mm)
+    features |= plane_features(where, planes)
+    features |= fine_features(where, radiograph, anatomy)
+    features |= _blobs(where, blobs)
+    energy = grain(signal, pixel_mm) ** 2
+    features |= texture_around(where, energy, within=np.sqrt(regions.mean(regions.inside(energy))))
+    features |= profile(where, signal)
+    features |= bone_and_lung_around(where, anatomy)
+    features |= _rivals(regions, features, pixel_mm)
+    return {name: np.nan_to_num(column, posinf=0, neginf=0).astype(np.float32) for name, column in features.items()}
+
+
+def _contrasts(regions: LabelRegions, contrast: FloatImage, noise: FloatImage, anatomy: Anatomy) -> Features:
+    inside, noise_inside = regions.inside(contrast), regions.inside(noise) / np.float32(anatomy.bone_step)
+    sigmas = inside / noise_inside
+    mean = regions.mean(inside)
+    return {
+        "contrast_mean": mean,
+        "contrast_highest": regions.highest(inside),
+        "contrast_spread": np.sqrt(np.maximum(regions.mean(inside**2) - mean**2, 0)),
+        "sigmas_mean": regions.mean(sigmas),
+        "sigmas_highest": regions.highest(sigmas),
+        "noise": regions.mean(noise_inside),
+    }
+
+
+def _levels(regions: LabelRegions, pixels: FloatImage, anatomy: Anatomy) -> Features:
+    """Brightness in body ranges, and on a scale from the body's darkest to its brightest."""
+    median, span = body_range(pixels, anatomy.body)
+    darkest, brightest = percentiles(pixels, anatomy.body, SHARE_PERCENTILES)
+    width = max(brightest - darkest, 1e-6)
+    inside = regions.inside(pixels)
+    mean = regions.mean(inside)
+    return {
+        "film_level": (mean - median) / span,
+        "film_share_highest": (regions.highest(inside) - darkest) / width,
+        "film_share_mean": (mean - darkest) / width,
+    }
+
+
+def _shape(regions: LabelRegions, labels: LabelImage, contrast: FloatImage, pixel_mm: float) -> Features:
+    long, short, _ = axes(regions, labels.shape[1])
+    length, steepness, rim_contrast = _rim(labels, contrast, len(regions.area))
+    return {
+        "radius_mm": regions.radius * pixel_mm,
+        "long_mm": 4 * long * pixel_mm,
+        "elongation": long / short,
+        "fullness": regions.area / (4 * np.pi * long * short),
+        "raggedness": length / np.sqrt(4 * np.pi * regions.area),
+        "edge_steepness": steepness / pixel_mm,
+        "relief": regions.mean(regions.inside(contrast)) - rim_contrast,
+    }
+
+
+def _rim(labels: LabelImage, contrast: FloatImage, count: int) -> tuple[Values, Values, Values]:
+    """Length, mean steepness and mean contrast of each region's rim, float64 (n,)."""
+    rim = np.flatnonzero(ops.rim(labels))
+    owner = labels.ravel()[rim] - 1
+    length = np.bincount(owner, minlength=count).astype(float)
+    planes = (ops.steepness(contrast), contrast)
+    steepness, mean = (np.bincount(owner, plane.ravel()[rim], count) / np.maximum(length, 1) for plane in planes)
+    return length, steepness, mean
+
+
+def _distances(regions: LabelRegions, where: Places, field: Field, anatomy: Anatomy) -> Features:
+    """How far from bone, skin and the field's edge, `DISTANCE_LIMIT_MM` at most, and how likely bone it is."""
+    limit, pixel_mm, chance = DISTANCE_LIMIT_MM, where.pixel_mm, regions.inside(anatomy.bone_probability)
+    to_bone, to_skin = (
+        regions.lowest(regions.inside(distance)) * pixel_mm
+        for distance in (anatomy.bone_distance_px, anatomy.skin_distance_px)
+    )
+    to_edge = where.ask(ops.distance(~field.mask)) * pixel_mm
+    to_metal = regions.lowest(regions.inside(ops.distance(field.metal))) * pixel_mm
+    return {
+        "bone_chance": regions.mean(chance),
+        "bone_chance_highest": regions.highest(chance),
+        "bone_share": regions.mean(regions.inside(anatomy.bone)),
+        "bone_distance_mm": np.minimum(to_bone, limit),
+        "skin_distance_mm": np.minimum(to_skin, limit),
+        "field_edge_mm": np.minimum(to_edge, limit),
+        "metal_mm": np.minimum(to_metal, limit),
+    }
+
+
+def _neighbours(regions: LabelRegions, contrast: Column, pixel_mm: float) -> Features:
+    """Candidates nearby of at least half the contrast: granules come in clusters, rib crossings in rows."""
+    place = regions.centres * pixel_mm
+    features: Features = {}
+    for reach in NEIGHBOURHOOD_MM:
+        first, second = ops.pairs_within(place, reach)
+        counted = contrast[second] >= contrast[first] / 2
+        features[f"neighbours_{reach:g}mm"] = np.bincount(first[counted], minlength=len(contrast)).astype(np.float32)
+    return features
+
+
+def _blobs(where: Places, blobs: tuple[BlobScale, ...]) -> Features:
+    """Answers of blob filters at every scale: in bone steps, and over the clutter of the body and of soft tissue."""
+    features: Features = {}
+    for number, scale in enumerate(blobs):
+        here = where.ask(scale.response, scale.factor)
+        features[f"blob_{number}"] = here
+        features[f"blob_over_body_{number}"] = here / where.ask(*scale.clutter)
+        features[f"blob_over_soft_{number}"] = here / where.ask(*scale.soft_clutter)
+    over_body = np.stack([features[f"blob_over_body_{number}"] for number in range(len(blobs))], axis=1)
+    sigmas_mm = np.array([scale.sigma_mm for scale in blobs])
+    radius_mm = where.radius * where.pixel_mm
+    features["blob_best"] = over_body.max(axis=1)
+    features["blob_best_scale"] = sigmas_mm[over_body.argmax(axis=1)] / np.maximum(radius_mm, LEAST_RADIUS_MM)
+    return features
+
+
+def _rivals(regions: LabelRegions, measured: Features, pixel_mm: float) -> Features:
+    """How a candidate compares with others outside bone, nearby and on the whole film."""
+    place = regions.centres * pixel_mm
+    strength, radius_mm, soft = measured["blob_best"], measured["radius_mm"], measured["bone_chance"] < 0.5
+    features: Features = {}
+    for reach_mm in RIVALS_MM:
+        first, second = ops.pairs_within(place, reach_mm)
+        apart = np.hypot(*(place[first] - place[second]).T) > radius_mm[first] + radius_mm[second] / 2
+        first, second = first[soft[second] & apart], second[soft[second] & apart]
+        strongest = np.zeros(len(strength))
+        np.maximum.at(strongest, first, strength[second])
+        equals = (strength[second] >= RIVAL_STRENGTH * strength[first]).astype(float)
+        features[f"lead_{reach_mm:g}mm"] = strength - strongest
+        features[f"equals_{reach_mm:g}mm"] = np.bincount(first, equals, len(strength)).astype(float)
+    outside_bone = np.where(soft, strength, 0)
+    features["rank"], features["rank_in_soft_tissue"] = _rank(strength), _rank(outside_bone)
+    features["over_strongest"] = strength / (np.sort(outside_bone)[::-1][:STRONGEST].mean() + 1e-6)
+    return features
+
+
+def _rank(strength: Column) -> Column:
+    """Place in the order by falling strength, from 0."""
+    return np.argsort(np.argsort(-strength, kind="stable"), kind="stable").astype(float)

@@ -1,0 +1,117 @@
+"""Turn labelled regions and what was measured of them into candidates in the film's own pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from calcidetect import ops
+from calcidetect.arrays import LabelImage, Mask
+from calcidetect.candidates.looks import look
+from calcidetect.types import Candidate, Grid, Radiograph
+
+TOUCHING_PX = 1.5
+"""A candidate nearer to bone than this touches it."""
+
+Column = npt.NDArray[np.floating]
+
+
+def measure(
+    radiograph: Radiograph,
+    labels: LabelImage,
+    *,
+    features: Mapping[str, Column],
+    kinds: Sequence[str],
+    zones: Sequence[str] = (),
+    whole: Mapping[str, Column] | None = None,
+    reasons: Sequence[Mapping[str, float]] = (),
+) -> tuple[Candidate, ...]:
+    """Turn labelled regions into candidates in source pixels.
+
+    Parameters
+    ----------
+    radiograph
+        The film on the working grid.
+    labels
+        int32 (rows, cols): candidates 1 … n, each of one part or several.
+    features
+        From `candidate_features`, for the same labels; a column ``score`` becomes the candidates' score, 0 without.
+    kinds
+        Label of each, one of `LABELS`.
+    zones
+        Where each is, in words; none where left out.
+    whole
+        Columns of `features` that are other for the whole candidate than for the part behind its score.
+    reasons
+        Of each score, see `score.reasons`; none where left out.
+    """
+    places, why = zones or [""] * len(kinds), reasons or [{}] * len(kinds)
+    seen = dict(features) | dict(whole or {})
+    return tuple(
+        Candidate(
+            id=number,
+            label=kind,
+            zone=str(place),
+            reasons=reason,
+            **_score_and_features(features, number - 1),
+            **_surroundings(seen, number - 1, radiograph.grid),
+            **_geometry(labels[box] == number, np.array([box[0].start, box[1].start]), radiograph.grid),
+            flags=_flags(labels[box] == number, seen["bone_distance_mm"][number - 1] / radiograph.grid.nominal_mm),
+        )
+        for number, (box, kind, place, reason) in enumerate(
+            zip(ops.label_boxes(labels), kinds, places, why, strict=True), start=1
+        )
+    )
+
+
+def _score_and_features(features: Mapping[str, Column], index: int) -> dict[str, Any]:
+    own = {name: float(column[index]) for name, column in features.items()}
+    return {"score": own.pop("score", 0.0), "features": own}
+
+
+def _surroundings(features: Mapping[str, Column], index: int, grid: Grid) -> dict[str, Any]:
+    distance = float(features["bone_distance_mm"][index])
+    return {
+        "contrast_noise": float(features["sigmas_mean"][index]),
+        "contrast_bone": float(features["contrast_mean"][index]),
+        "bone_distance_mm": distance if grid.spacing_mm else None,
+    }
+
+
+def _geometry(inside: Mask, corner: npt.NDArray[np.intp], grid: Grid) -> dict[str, Any]:
+    """Box, centre, area, outline and look of the pixels `inside` a window at `corner`."""
+    rows, cols = np.nonzero(inside)
+    corners = np.array([corner, corner + inside.shape]) - 0.5
+    (y0, x0), (y1, x1) = (grid.to_source(corners) + 0.5).round().astype(int)
+    row, col = grid.to_source((rows.mean() + corner[0], cols.mean() + corner[1]))
+    area_mm2 = len(rows) * grid.spacing_mm**2 if grid.spacing_mm else None
+    return {
+        "x0": int(x0),
+        "y0": int(y0),
+        "x1": int(max(x1, x0 + 1)),
+        "y1": int(max(y1, y0 + 1)),
+        "row": float(row),
+        "col": float(col),
+        "area_px": float(len(rows) * grid.step[0] * grid.step[1]),
+        "area_mm2": area_mm2,
+        "diameter_mm": 2 * float(np.sqrt(area_mm2 / np.pi)) if area_mm2 else None,
+        "contour": tuple((r, c) for r, c in grid.to_source(ops.contour(_one_part(inside)) + corner).tolist()),
+        "look": look(inside, pixel_mm=grid.nominal_mm),
+    }
+
+
+def _flags(inside: Mask, bone_distance_px: float) -> tuple[str, ...]:
+    touching, scattered = bone_distance_px < TOUCHING_PX, _parts(inside) > 1
+    return ("touches_bone",) * bool(touching) + ("several_parts",) * scattered
+
+
+def _parts(inside: Mask) -> int:
+    return len(ops.components(inside)[1])
+
+
+def _one_part(inside: Mask) -> Mask:
+    """The mask itself, or the hull around its parts."""
+    return inside if _parts(inside) == 1 else ops.convex_hull(inside)

@@ -1,0 +1,63 @@
+"""Where candidates lie, and what images show there and on rings around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from calcidetect import ops
+from calcidetect.arrays import FloatImage
+from calcidetect.candidates.label_regions import LabelRegions
+
+DIRECTIONS = 16
+"""Points on a ring."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Points:
+    """Places on the working grid: float32 (n, m) `rows` and `cols`, pixel centres at integers."""
+
+    rows: FloatImage
+    cols: FloatImage
+
+    def ask(self, image: FloatImage, factor: float | tuple[float, float] = 1) -> FloatImage:
+        """Values (n, m) of an image whose pixels are `factor` pixels of the working grid wide (down, across)."""
+        both = factor if isinstance(factor, tuple) else (factor, factor)
+        return ops.sample_on(image, self.rows, self.cols, both)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Places:
+    """Centres and radii of n candidates on the working grid of `pixel_mm`: float64 (n,) each, in pixels."""
+
+    rows: npt.NDArray[np.float64]
+    cols: npt.NDArray[np.float64]
+    radius: npt.NDArray[np.float64]
+    pixel_mm: float
+
+    def ask(self, image: FloatImage, factor: float | tuple[float, float] = 1) -> FloatImage:
+        """Values (n,) at the centres; as for `Points`."""
+        rows, cols = (index[:, None].astype(np.float32) for index in (self.rows, self.cols))
+        return Points(rows=rows, cols=cols).ask(image, factor)[:, 0]
+
+    def ring(self, distance: npt.NDArray[np.float64]) -> Points:
+        """`DIRECTIONS` points around each centre, `distance` (n,) pixels off."""
+        angle = np.arange(DIRECTIONS) * (2 * np.pi / DIRECTIONS)
+        rows = self.rows[:, None] + distance[:, None] * np.sin(angle)
+        cols = self.cols[:, None] + distance[:, None] * np.cos(angle)
+        return Points(rows=rows.astype(np.float32), cols=cols.astype(np.float32))
+
+    def ring_outside(self, margin_mm: float) -> Points:
+        """A ring `margin_mm` outside each candidate's own radius."""
+        return self.ring(self.radius + margin_mm / self.pixel_mm)
+
+    def ring_at(self, radius_mm: float) -> Points:
+        """A ring of fixed radius around each centre."""
+        return self.ring(np.full(len(self.rows), radius_mm / self.pixel_mm))
+
+
+def places(regions: LabelRegions, pixel_mm: float) -> Places:
+    """Where the regions of a label image lie."""
+    return Places(rows=regions.rows, cols=regions.cols, radius=regions.radius, pixel_mm=pixel_mm)

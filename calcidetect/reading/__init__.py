@@ -1,0 +1,1 @@
+"""Films from files: DICOM and pictures, their codecs, spacing and polarity."""

@@ -1,0 +1,1 @@
+"""Deposits put into films, with truth: what the detector is fitted and measured on."""
