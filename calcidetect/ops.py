@@ -247,26 +247,26 @@ def _values_around(
     return image[near_rows, np.clip(cols[:, None] + across, 0, image.shape[1] - 1)]
 
 
-def grow(
-    image: FloatImage, seed: tuple[int, int], *, level: float, reach: float
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def grow(image: FloatImage, seed: tuple[int, int], *, level: float, reach: float) -> npt.NDArray[np.intp]:
     """Pixels joined to `seed` that reach `level`, or its own value if that is less, none farther than `reach`.
 
-    Returns rows and columns, the seed's among them.
+    Returns flat indices, the seed's among them.
     """
     (row, col), half = seed, int(np.ceil(reach))
     top, left = max(0, row - half), max(0, col - half)
     window = image[top : row + half + 1, left : col + half + 1]
-    first_row, first_col = top - row + half, left - col + half
-    blocked = _blocked(half, reach)[
-        first_row : first_row + window.shape[0] + 2, first_col : first_col + window.shape[1] + 2
-    ].copy()
-    blocked[0], blocked[-1], blocked[:, 0], blocked[:, -1] = 1, 1, 1, 1
-    own = float(image[row, col])
+    blocked = _blocked(half, reach)
+    if window.shape != (2 * half + 1, 2 * half + 1):
+        first_row, first_col = top - row + half, left - col + half
+        blocked = blocked[first_row : first_row + window.shape[0] + 2, first_col : first_col + window.shape[1] + 2]
+    blocked = blocked.copy()
+    blocked[0] = blocked[-1] = blocked[:, 0] = blocked[:, -1] = 1
+    lowest = max(float(image[row, col]) - level, 0.0)
     flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY | (GROWN << 8)
-    cv2.floodFill(window, blocked, (col - left, row - top), 0, max(own - float(level), 0.0), np.inf, flags)
-    rows, cols = np.nonzero(blocked == GROWN)
-    return rows + (top - 1), cols + (left - 1)
+    _, _, _, (x, y, width, height) = cv2.floodFill(window, blocked, (col - left, row - top), 0, lowest, np.inf, flags)
+    grown = blocked[y + 1 : y + height + 1, x + 1 : x + width + 1] == GROWN
+    down, across = np.divmod(np.flatnonzero(grown), width)
+    return (down + (top + y)) * image.shape[1] + (across + (left + x))
 
 
 GROWN = 2

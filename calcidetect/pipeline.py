@@ -217,10 +217,9 @@ def to_working_grid(radiograph: Radiograph, pixel_mm: float) -> Radiograph:
         spacing_source=grid.spacing_source,
         nominal_mm=grid.nominal_mm * step,
     )
-    pixels = ops.resize_area(radiograph.pixels, shape)
-    return dataclasses.replace(
-        radiograph, pixels=pixels, valid=ops.resize_mask(radiograph.valid, shape, share=0.99), grid=reduced
-    )
+    whole = radiograph.valid.all()  # as it mostly is
+    valid = np.ones(shape, bool) if whole else ops.resize_mask(radiograph.valid, shape, share=0.99)
+    return dataclasses.replace(radiograph, pixels=ops.resize_area(radiograph.pixels, shape), valid=valid, grid=reduced)
 
 
 def _with_nominal(radiograph: Radiograph, nominal_mm: float) -> Radiograph:

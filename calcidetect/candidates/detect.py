@@ -94,20 +94,20 @@ def _scale_seeds(
 
 def _outline(signal: FloatImage, anatomy: Anatomy, seeds: Seeds, *, max_radius: float) -> LabelImage:
     """Grow each seed down to half of its height above its surroundings; later, similar regions on the same spot go."""
-    regions = []
-    taken = np.zeros(signal.shape, np.int32)
+    regions: list[npt.NDArray[np.intp]] = []
+    taken = np.zeros(signal.size, np.int32)
     areas = [0]
     places = zip(seeds.rows.tolist(), seeds.cols.tolist(), strict=True)
     for place, level, sigma in zip(places, _levels(signal, seeds), seeds.sigma.tolist(), strict=True):
         reach = min(REACH * RADIUS_PER_SIGMA * sigma, max_radius)
-        rows, cols = ops.grow(signal, place, level=level, reach=reach)
-        if len(rows) > UNBOUNDED * np.pi * reach**2 and reach > 2:
+        region = ops.grow(signal, place, level=level, reach=reach)
+        if len(region) > UNBOUNDED * np.pi * reach**2 and reach > 2:
             continue
-        owner = np.bincount(taken[rows, cols]).argmax()
-        if not owner or not 1 / SAME_SIZE < len(rows) / areas[owner] < SAME_SIZE:
-            areas.append(len(rows))
-            regions.append((rows, cols))
-            taken[rows, cols] = len(regions)
+        owner = np.bincount(taken[region]).argmax()
+        if not owner or not 1 / SAME_SIZE < len(region) / areas[owner] < SAME_SIZE:
+            areas.append(len(region))
+            regions.append(region)
+            taken[region] = len(regions)
     return ops.compact(np.where(anatomy.body, _paint(regions, signal.shape), 0))
 
 
@@ -120,9 +120,10 @@ def _levels(signal: FloatImage, seeds: Seeds) -> list[float]:
     return levels.tolist()
 
 
-def _paint(regions: list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]], shape: tuple[int, int]) -> LabelImage:
-    """Label regions in order, painting small ones over large ones."""
+def _paint(regions: list[npt.NDArray[np.intp]], shape: tuple[int, int]) -> LabelImage:
+    """Label regions (flat indices) in order, painting small ones over large ones."""
     labels = np.zeros(shape, np.int32)
-    for index in sorted(range(len(regions)), key=lambda i: -len(regions[i][0])):
-        labels[regions[index]] = index + 1
+    flat = labels.ravel()
+    for index in sorted(range(len(regions)), key=lambda i: -len(regions[i])):
+        flat[regions[index]] = index + 1
     return labels

@@ -37,6 +37,7 @@ MIN_BOX_FILL = 0.97  # of a box's bounding rectangle
 MAX_BOX_SHARE = 0.1  # of the film
 CORNER_LEVEL = 0.75  # of the film's range, at least, in an unexposed corner
 CORNER_GAP = 5  # px: notches in an unexposed corner, as text makes them, that are bridged
+CORNER_ROOM = 12  # px around a corner that its tests look at
 CORNER_DROP = 0.2  # of the film's range, across its edge
 MIN_CORNER_SHARE = 0.001  # of the film
 MIN_CORNER_SIDE = 0.1  # of the film's shorter side, length of the straight edge
@@ -98,15 +99,19 @@ def _beyond(border: Border, shape: tuple[int, int]) -> Mask:
 
 def _find_border(unit: FloatImage, inside: Mask) -> Border | None:
     """Find the strongest border near the left side that has nothing but flat film outside it."""
-    blocks, centres = _row_blocks(unit, inside)
     reach = int(unit.shape[1] * MAX_DEPTH)
+    seen = reach + 2 * WIDE_GAP + int(MAX_SLOPE * unit.shape[0])  # nothing farther in is ever asked
+    blocks, centres = _row_blocks(unit[:, :seen], inside[:, :seen])
+    steps = [_steps(blocks, gap) for gap in GAPS]
     best = None
     for slope in SLOPES:
-        sheared = _shear(blocks, np.rint(slope * centres).astype(int), reach + 2 * WIDE_GAP)
-        for border in _candidates(sheared[:, :reach], slope=float(slope)):
-            stronger = best is None or abs(border.step) > abs(best.step)
-            if stronger and _is_outside(sheared, border, strip=STRIP * unit.shape[1]):
-                best = border
+        shifts = np.rint(slope * centres).astype(int)
+        sheared = None
+        for border in _candidates(steps, shifts, reach, slope=float(slope)):
+            if best is None or abs(border.step) > abs(best.step):
+                sheared = _shear(blocks, shifts, reach + 2 * WIDE_GAP) if sheared is None else sheared
+                if _is_outside(sheared, border, strip=STRIP * unit.shape[1]):
+                    best = border
     return best
 
 
@@ -126,19 +131,48 @@ def _shear(blocks: FloatImage, shifts: npt.NDArray[np.int_], reach: int) -> Floa
     return sheared
 
 
-def _candidates(sheared: FloatImage, *, slope: float) -> Iterator[Border]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Steps:
+    """What lies `gap` columns to either side of each place, compared: `height` of the step, NaN where it is not seen.
+
+    `votes` are 1 where a step is seen, `UP` and `DOWN` added where it is one, so that one sum over rows counts all.
+    """
+
+    gap: int
+    height: FloatImage
+    votes: npt.NDArray[np.int32]
+
+
+UP, DOWN = 1 << 8, 1 << 16  # fewer than 256 blocks are counted
+
+
+def _steps(blocks: FloatImage, gap: int) -> _Steps:
+    height = blocks[:, 2 * gap :] - blocks[:, : -2 * gap]
+    votes = np.isfinite(height) + UP * (height > MIN_STEP) + DOWN * (height < -MIN_STEP)
+    return _Steps(gap=gap, height=height, votes=votes.astype(np.int32))
+
+
+def _candidates(steps: list[_Steps], shifts: npt.NDArray[np.int_], reach: int, *, slope: float) -> Iterator[Border]:
     """Yield, for each gap, the strongest consistent step up and the strongest consistent step down."""
-    for gap in GAPS:
-        step = sheared[:, 2 * gap :] - sheared[:, : -2 * gap]
-        seen = np.isfinite(step).sum(axis=0)
-        mean = np.nansum(step, axis=0) / np.maximum(seen, 1)
-        for sign in (1, -1):
-            share = (sign * step > MIN_STEP).sum(axis=0) / np.maximum(seen, 1)
-            found = (seen >= MIN_SEEN * len(step)) & (share >= MIN_SHARE)
+    for step in steps:
+        votes = _sheared_sum(step.votes, shifts, reach - 2 * step.gap)
+        seen, up, down = votes % UP, votes % DOWN // UP, votes // DOWN
+        for sign, agreeing in ((1, up), (-1, down)):
+            found = (seen >= MIN_SEEN * len(shifts)) & (agreeing >= MIN_SHARE * seen) & (seen > 0)
             if found.any():
+                mean = np.nansum(_shear(step.height, shifts, len(seen)), axis=0) / np.maximum(seen, 1)
                 at = int(np.argmax(np.where(found, sign * mean, 0)))
-                inner = 0 if sign > 0 else gap
-                yield Border(column=at + gap + inner + 0.5, slope=slope, step=float(mean[at]))
+                inner = 0 if sign > 0 else step.gap
+                yield Border(column=at + step.gap + inner + 0.5, slope=slope, step=float(mean[at]))
+
+
+def _sheared_sum(votes: npt.NDArray[np.int32], shifts: npt.NDArray[np.int_], reach: int) -> npt.NDArray[np.int32]:
+    """Sum over rows, int32 (reach,), of an array whose rows are shifted; nothing beyond its sides."""
+    before = int(max(0, -shifts.min()))
+    after = int(max(0, shifts.max() + reach - votes.shape[1]))
+    padded = np.pad(votes, ((0, 0), (before, after)))
+    starts = np.arange(len(votes)) * padded.shape[1] + before + shifts
+    return np.asarray(padded.ravel()[starts[:, None] + np.arange(max(reach, 0))].sum(axis=0, dtype=np.int32))
 
 
 def _is_outside(sheared: FloatImage, border: Border, *, strip: float) -> bool:
@@ -172,9 +206,12 @@ def _finite(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def redaction_boxes(unit: FloatImage, valid: Mask) -> Mask:
     """Find black boxes drawn over a film: rectangles, axis-parallel, of one level, the darkest."""
-    constant = ops.maximum(unit, 3) - ops.minimum(unit, 3) <= BOX_FLATNESS
-    _, boxes, _ = ops.components(constant & valid & (unit <= unit[valid].min() + BOX_FLATNESS))
     found = np.zeros(unit.shape, bool)
+    dark = valid & (unit <= unit.min(where=valid, initial=np.inf) + BOX_FLATNESS)
+    if dark.sum() < MIN_BOX_SIDE**2:
+        return found
+    constant = ops.maximum(unit, 3) - ops.minimum(unit, 3) <= BOX_FLATNESS
+    _, boxes, _ = ops.components(constant & dark)
     for x0, y0, width, height, area in boxes:
         large = min(width, height) >= MIN_BOX_SIDE and area < MAX_BOX_SHARE * unit.size
         if large and area >= MIN_BOX_FILL * width * height:
@@ -184,14 +221,22 @@ def redaction_boxes(unit: FloatImage, valid: Mask) -> Mask:
 
 def bright_corners(unit: FloatImage, inside: Mask) -> Mask:
     """Find unexposed corners and wedges: saturated, reaching the border, cut off by one straight line."""
-    labels, boxes, _ = ops.components(inside & (unit >= CORNER_LEVEL))
     found = np.zeros(unit.shape, bool)
+    bright = inside & (unit >= CORNER_LEVEL)
+    if bright.sum() < MIN_CORNER_SHARE * unit.size:
+        return found
+    labels, boxes, _ = ops.components(bright)
+    core = ops.erode(inside, 4)
     for label in np.flatnonzero(boxes[:, 4] >= MIN_CORNER_SHARE * unit.size) + 1:
-        part = ops.erode(ops.dilate(labels == label, CORNER_GAP), CORNER_GAP) & inside
-        ring = ops.dilate(part, 2) & ~part & ops.erode(inside, 4)
-        rows, cols = np.nonzero(ring)
-        if len(rows) >= MIN_CORNER_SIDE * min(unit.shape) and _is_line(rows, cols) and _is_cliff(unit, part, inside):
-            found |= ops.dilate(part, 3) & inside
+        x0, y0, width, height, _ = boxes[label - 1]
+        near = np.s_[
+            max(0, y0 - CORNER_ROOM) : y0 + height + CORNER_ROOM, max(0, x0 - CORNER_ROOM) : x0 + width + CORNER_ROOM
+        ]
+        part = ops.erode(ops.dilate(labels[near] == label, CORNER_GAP), CORNER_GAP) & inside[near]
+        rows, cols = np.nonzero(ops.dilate(part, 2) & ~part & core[near])
+        long = len(rows) >= MIN_CORNER_SIDE * min(unit.shape)
+        if long and _is_line(rows, cols) and _is_cliff(unit[near], part, inside[near]):
+            found[near] |= ops.dilate(part, 3) & inside[near]
     return found
 
 

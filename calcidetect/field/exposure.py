@@ -118,15 +118,25 @@ def _check_share(mask: Mask, settings: ExposureSettings) -> None:
 
 
 def _find_air(unit: FloatImage, inside: Mask, *, pixel_mm: float, settings: ExposureSettings) -> Mask:
-    """Find direct exposure: dark, flat, and reaching the field's border; then widen it to the skin line."""
+    """Find direct exposure: dark, flat, and reaching the field's border; then widen it to the skin line.
+
+    All but the skin line itself is looked for on a film of half the size.
+    """
     smooth = ops.gaussian(unit, max(0.6, settings.smoothing_mm / pixel_mm))
-    slope = ops.steepness(ops.smooth(unit, FLATNESS_MM / pixel_mm)) / np.float32(pixel_mm)
-    least = settings.min_gap_mm2 / pixel_mm**2
-    core = _air_cores(smooth, slope, inside, rim_px=RIM_MM / pixel_mm, least_area=least)
+    least, window = settings.min_gap_mm2 / pixel_mm**2, settings.air_window_mm / pixel_mm
+    small, small_inside = ops.halve(smooth), ops.halve(inside.astype(np.float32)) >= 0.5
+    slope = ops.steepness(ops.smooth(ops.halve(unit), FLATNESS_MM / pixel_mm / 2)) / np.float32(2 * pixel_mm)
+    core = _air_cores(small, slope, small_inside, rim_px=RIM_MM / pixel_mm / 2, least_area=least / 4)
+    if not core.any():
+        return np.zeros(inside.shape, bool)
     air = core
-    for _ in range(ROUNDS if core.any() else 0):
-        air = inside & _near_air_level(smooth, air, window=settings.air_window_mm / pixel_mm, settings=settings)
-    return _reaching_border(air, slope, core, least_area=least)
+    for _ in range(ROUNDS - 1):
+        level, near = _air_level(air, small, window=window / 2)
+        air = small_inside & near & (small < level + _skin_step(small, air, level, settings))
+    level, near = _air_level(air, small, window=window / 2)
+    step = _skin_step(small, air, level, settings)
+    limit = ops.enlarge(np.where(near, level + step, np.float32(-1)), 2, inside.shape)
+    return _reaching_border(inside & (smooth < limit), slope, core, least_area=least)
 
 
 def _air_cores(smooth: FloatImage, slope: FloatImage, inside: Mask, *, rim_px: float, least_area: float) -> Mask:
@@ -173,22 +183,27 @@ def _end_of_darkest_peak(values: FloatImage) -> float:
     return float(peak + min(width, MAX_AIR_WIDTH * HISTOGRAM_BINS) + 1) / HISTOGRAM_BINS
 
 
-def _near_air_level(smooth: FloatImage, air: Mask, *, window: float, settings: ExposureSettings) -> Mask:
-    """Pixels no brighter than the level of air around them."""
-    weight = ops.smooth(air.astype(np.float32), window)
-    level = ops.smooth(smooth * air, window) / np.maximum(weight, 1e-6)
-    residual = np.abs(smooth - level)[air]
-    noise = 1.4826 * float(np.median(residual[:: max(1, residual.size // 100_000)]))
-    step = min(max(settings.skin_sigmas * noise, settings.min_skin_step), settings.max_skin_step)
-    return (smooth < level + step) & (weight > MIN_WEIGHT)
+def _air_level(air: Mask, smooth: FloatImage, *, window: float) -> tuple[FloatImage, Mask]:
+    """Level of air around each pixel, and where enough of it is near."""
+    weight, factor = ops.smooth_small(air.astype(np.float32), window)
+    level = ops.smooth_small(smooth * air, window)[0] / np.maximum(weight, np.float32(1e-6))
+    return ops.enlarge(level, factor, air.shape), ops.enlarge(weight, factor, air.shape) > MIN_WEIGHT
+
+
+def _skin_step(smooth: FloatImage, air: Mask, level: FloatImage, settings: ExposureSettings) -> np.float32:
+    """How far above the level of air the skin line lies, by the noise of air."""
+    residual = np.abs(smooth[air] - level[air])
+    noise = 1.4826 * float(np.median(residual[:: max(1, residual.size // 100_000)])) if residual.size else 0.0
+    return np.float32(min(max(settings.skin_sigmas * noise, settings.min_skin_step), settings.max_skin_step))
 
 
 def _reaching_border(air: Mask, slope: FloatImage, core: Mask, *, least_area: float) -> Mask:
-    """Keep air joined to its cores, and enclosed gaps that are as flat."""
+    """Keep air joined to its cores, and enclosed gaps that are as flat; `slope` and `core` are of half the size."""
     labels, boxes, _ = ops.components(air)
-    areas = np.concatenate([[0], boxes[:, 4]])
-    joined = np.bincount(labels[core & air], minlength=len(areas)) > 0
-    flatness = np.bincount(labels.ravel(), slope.ravel(), len(areas)) / np.maximum(areas, 1)
-    keep = joined | ((areas >= least_area) & (flatness <= 4 * MAX_SLOPE_PER_MM))
+    below = labels[1 : 2 * core.shape[0] : 2, 1 : 2 * core.shape[1] : 2]
+    keep = np.bincount(below[core], minlength=len(boxes) + 1) > 0
+    for label in np.flatnonzero(~keep[1:] & (boxes[:, 4] >= least_area)) + 1:
+        own = below == label
+        keep[label] = own.any() and float(slope[own].mean()) <= 4 * MAX_SLOPE_PER_MM
     keep[0] = False
     return ops.fill_holes(keep[labels], 4)

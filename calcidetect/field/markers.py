@@ -26,6 +26,7 @@ COMPANION_HARDNESS = 0.18  # of the film's range per px, of strokes beside a sur
 COMPANION_MM = 8.0
 FRAME_SIDE = 0.3  # of the film's sides, spanned by a frame
 MAX_FRAME_FILL = 0.25  # of its bounding rectangle
+MAX_SAMPLES = 100_000  # that the level of air is the median of
 MAX_STROKE_MM2 = 15.0  # area of a letter's stroke over the body; larger hard structures there are metal
 
 
@@ -49,7 +50,8 @@ def find_markers(
         ``text``, ``marker``, ``frame``, ``metal``, and ``air`` for soft-edged remains of air: bool (rows, cols) each.
     """
     slope = ops.steepness(unit)
-    above_air = unit - (float(np.median(unit[air])) if air.any() else 0.0)
+    levels = unit[air]
+    above_air = unit - np.float32(np.median(levels[:: 1 + levels.size // MAX_SAMPLES]) if levels.size else 0)
     islands = _islands(above_air, slope, body, pixel_mm=pixel_mm, settings=settings)
     main = body & ~np.logical_or.reduce(list(islands.values()))
     hard = _hard_structures(unit, slope, main, pixel_mm=pixel_mm, settings=settings)
@@ -63,10 +65,13 @@ def _hard_structures(
     sure, likely = np.zeros((2, *unit.shape), bool)
     least = settings.min_metal_mm2 / pixel_mm**2
     for level in LEVELS:
-        bright = body & (unit >= level)
-        sure |= _hard_parts(slope, bright, least=least, hardness=settings.min_hardness)
-        sure |= _hard_parts(slope, bright, least=0, hardness=DRAWN_HARDNESS)
-        likely |= _hard_parts(slope, bright, least=0, hardness=COMPANION_HARDNESS)
+        labels, hardness, areas = _bright_parts(slope, body & (unit >= level))
+        drawn, metal = hardness >= DRAWN_HARDNESS, (hardness >= settings.min_hardness) & (areas >= least)
+        if labels.any():
+            sure |= (drawn | metal)[labels]
+            likely |= (hardness >= COMPANION_HARDNESS)[labels]
+    if not sure.any():
+        return {kind: np.zeros(unit.shape, bool) for kind in KINDS}
     hard = sure | (likely & (ops.distance(sure) <= COMPANION_MM / pixel_mm))
     labels, boxes, _ = ops.components(ops.dilate(hard, 2) & body)
     areas = np.bincount(labels[hard], minlength=len(boxes) + 1)[1:] * pixel_mm**2
@@ -88,19 +93,22 @@ def _by_kind(labels: LabelImage, **chosen: Mask) -> dict[str, Mask]:
     return {kind: codes == number for number, kind in enumerate(KINDS, start=1)}
 
 
-def _hard_parts(slope: FloatImage, bright: Mask, *, least: float, hardness: float) -> Mask:
-    """Parts of `bright` whose outer rim is steep on average."""
-    rim = ops.dilate(bright, 1) & ~bright
-    if not (slope[rim] >= hardness).any():
-        return np.zeros(bright.shape, bool)
+def _bright_parts(slope: FloatImage, bright: Mask) -> tuple[LabelImage, np.ndarray, np.ndarray]:
+    """Label the parts of `bright`; mean slope at each one's outer rim, 0 for specks and the largest, and its area.
+
+    Entry 0 of both stands for all that is not bright.
+    """
+    rim = np.flatnonzero(ops.dilate(bright, 1) & ~bright)
+    steep = slope.ravel()[rim]
+    if not (steep >= COMPANION_HARDNESS).any():
+        return np.zeros(bright.shape, np.int32), np.zeros(1), np.zeros(1)
     labels, boxes, _ = ops.components(bright)
-    owner = ops.maximum(labels.astype(np.float32), 3)[rim].astype(np.int32)
+    owner = ops.maximum(labels.astype(np.float32), 3).ravel()[rim].astype(np.int32)
     count = np.bincount(owner, minlength=len(boxes) + 1)
-    steepness = np.bincount(owner, slope[rim], len(boxes) + 1) / np.maximum(count, 1)
+    hardness = np.bincount(owner, steep, len(boxes) + 1) / np.maximum(count, 1)
     areas = np.concatenate([[0], boxes[:, 4]])
-    chosen = (steepness >= hardness) & (areas >= max(3, least)) & (areas <= MAX_HARD_SHARE * slope.size)
-    parts: Mask = chosen[labels]
-    return parts
+    hardness[(areas < 3) | (areas > MAX_HARD_SHARE * slope.size)] = 0
+    return labels, hardness, areas
 
 
 def _are_frames(boxes: np.ndarray, shape: tuple[int, int]) -> Mask:
@@ -116,7 +124,7 @@ def _islands(
     labels, boxes, _ = ops.components(body)
     areas = boxes[:, 4] * pixel_mm**2
     small = areas < MIN_MAIN_SHARE * areas.max(initial=0)
-    contrast, steep = _island_edges(labels, above_air, slope, np.flatnonzero(small) + 1)
+    contrast, steep = _island_edges(labels, boxes, above_air, slope, np.flatnonzero(small) + 1)
     hard = small & (steep >= HARD_ISLAND * contrast) & (contrast >= MIN_CONTRAST)
     frames = small & _are_frames(boxes, body.shape)
     letters = np.maximum(boxes[:, 2], boxes[:, 3]) * pixel_mm <= settings.max_letter_mm
@@ -125,13 +133,13 @@ def _islands(
 
 
 def _island_edges(
-    labels: LabelImage, above_air: FloatImage, slope: FloatImage, islands: np.ndarray
+    labels: LabelImage, boxes: np.ndarray, above_air: FloatImage, slope: FloatImage, islands: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Contrast (95th percentile) and slope (90th) of the labelled `islands`; of all others, zero and zero."""
-    slices = ops.label_boxes(labels)
-    contrast, steep = np.zeros(len(slices)), np.zeros(len(slices))
+    contrast, steep = np.zeros(len(boxes)), np.zeros(len(boxes))
     for label in islands:
-        window = slices[label - 1]
+        x0, y0, width, height, _ = boxes[label - 1]
+        window = np.s_[y0 : y0 + height, x0 : x0 + width]
         own = labels[window] == label
         contrast[label - 1] = max(np.percentile(above_air[window][own], 95), 0.01)
         steep[label - 1] = np.percentile(slope[window][own], 90)
