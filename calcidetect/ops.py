@@ -261,7 +261,7 @@ def grow(image: FloatImage, seed: tuple[int, int], *, level: float, reach: float
         blocked = blocked[first_row : first_row + window.shape[0] + 2, first_col : first_col + window.shape[1] + 2]
     blocked = blocked.copy()
     blocked[0] = blocked[-1] = blocked[:, 0] = blocked[:, -1] = 1
-    lowest = max(float(image[row, col]) - level, 0.0)
+    lowest = max(float(image[row, col]) - float(level), 0.0)
     flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY | (GROWN << 8)
     _, _, _, (x, y, width, height) = cv2.floodFill(window, blocked, (col - left, row - top), 0, lowest, np.inf, flags)
     grown = blocked[y + 1 : y + height + 1, x + 1 : x + width + 1] == GROWN

@@ -135,8 +135,8 @@ def _find_air(unit: FloatImage, inside: Mask, *, pixel_mm: float, settings: Expo
         air = small_inside & near & (small < level + _skin_step(small, air, level, settings))
     level, near = _air_level(air, small, window=window / 2)
     step = _skin_step(small, air, level, settings)
-    limit = ops.enlarge(np.where(near, level + step, np.float32(-1)), 2, inside.shape)
-    return _reaching_border(inside & (smooth < limit), slope, core, least_area=least)
+    limit: FloatImage = np.where(near, level + step, -1).astype(np.float32)
+    return _reaching_border(inside & (smooth < ops.enlarge(limit, 2, inside.shape)), slope, core, least_area=least)
 
 
 def _air_cores(smooth: FloatImage, slope: FloatImage, inside: Mask, *, rim_px: float, least_area: float) -> Mask:
