@@ -6,6 +6,7 @@ Distances and sizes are in pixels of the array given.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
@@ -100,12 +101,18 @@ def steepness(image: FloatImage) -> FloatImage:
     return cv2.magnitude(*gradient(image))
 
 
-def hessian_eigenvalues(image: FloatImage, sigma: float) -> tuple[FloatImage, FloatImage]:
-    """Larger and smaller eigenvalue of the second derivatives of an image blurred by `sigma`, times sigma squared."""
+def second_slopes(image: FloatImage, sigma: float) -> tuple[FloatImage, FloatImage, FloatImage]:
+    """Second derivatives of an image blurred by `sigma`, times sigma squared: down, across and mixed."""
     border = cv2.BORDER_REFLECT
     rows = cv2.Sobel(image, cv2.CV_32F, 0, 2, scale=sigma**2 / 4, borderType=border)
     cols = cv2.Sobel(image, cv2.CV_32F, 2, 0, scale=sigma**2 / 4, borderType=border)
     mixed = cv2.Sobel(image, cv2.CV_32F, 1, 1, scale=sigma**2 / 4, borderType=border)
+    return rows, cols, mixed
+
+
+def hessian_eigenvalues(image: FloatImage, sigma: float) -> tuple[FloatImage, FloatImage]:
+    """Larger and smaller eigenvalue of the second derivatives of an image blurred by `sigma`, times sigma squared."""
+    rows, cols, mixed = second_slopes(image, sigma)
     mean, half = (rows + cols) / 2, cv2.magnitude((rows - cols) / 2, mixed)
     return mean + half, mean - half
 
@@ -275,13 +282,24 @@ GROWN = 2
 
 def sample(image: FloatImage, rows: FloatImage, cols: FloatImage) -> FloatImage:
     """Linear interpolation at float32 `rows` and `cols` of equal shape (n, m); the border's value outside."""
+    shape = (*rows.shape, *image.shape[2:])
     if len(rows) == 0:
-        return np.zeros(rows.shape, np.float32)
+        return np.zeros(shape, np.float32)
     parts = [  # remap takes at most 32767 rows
         cv2.remap(image, cols[i : i + 30_000], rows[i : i + 30_000], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         for i in range(0, len(rows), 30_000)
     ]
-    return np.concatenate(parts).reshape(rows.shape)
+    return np.concatenate(parts).reshape(shape)
+
+
+def sample_all(images: Sequence[FloatImage], rows: FloatImage, cols: FloatImage) -> list[FloatImage]:
+    """`sample` each of many images of one size; four at a time, which takes half as long as one by one."""
+    sampled: list[FloatImage] = []
+    for start in range(0, len(images), 4):
+        some = images[start : start + 4]
+        values = sample(cv2.merge(some), rows, cols) if len(some) > 1 else sample(some[0], rows, cols)
+        sampled += cv2.split(values.reshape(*rows.shape, len(some)))
+    return [values.reshape(rows.shape) for values in sampled]
 
 
 def sample_on(image: FloatImage, rows: FloatImage, cols: FloatImage, factor: tuple[float, float]) -> FloatImage:
@@ -289,14 +307,47 @@ def sample_on(image: FloatImage, rows: FloatImage, cols: FloatImage, factor: tup
 
     The first pixels' outer corners lie on one another.
     """
+    return sample(image, *on_grid(rows, cols, factor))
+
+
+def on_grid(rows: FloatImage, cols: FloatImage, factor: tuple[float, float]) -> tuple[FloatImage, FloatImage]:
+    """Places of a grid whose pixels are `factor` (down, across) pixels wide, for `sample`."""
     if factor == (1, 1):
-        return sample(image, rows, cols)
-    return sample(image, *(_rescaled(index, own) for index, own in zip((rows, cols), factor, strict=True)))
+        return rows, cols
+    return _rescaled(rows, factor[0]), _rescaled(cols, factor[1])
 
 
 def _rescaled(index: FloatImage, factor: float) -> FloatImage:
     half = np.float32(0.5)
     return (index + half) / np.float32(factor) - half
+
+
+def ranked(values: FloatImage) -> list[FloatImage]:
+    """Least, second least … greatest of each row of (n, m), float32 (n,) each; m is a power of two.
+
+    By odd-even merging (Batcher 1968, doi:10.1145/1468075.1468121) of whole columns: rows of 16 take a tenth of the
+    time of `numpy.sort`.
+    """
+    columns = list(np.ascontiguousarray(values.T, np.float32))
+    for low, high in _exchanges(len(columns)):
+        least = np.minimum(columns[low], columns[high])
+        columns[low], columns[high] = least, np.maximum(columns[low], columns[high])
+    return columns
+
+
+@lru_cache(maxsize=8)
+def _exchanges(count: int) -> tuple[tuple[int, int], ...]:
+    """Which pairs of `count` values, a power of two, are put in order one after the other."""
+    pairs = []
+    for block in (2 ** np.arange(1, count.bit_length())).tolist():
+        step = block // 2
+        while step:
+            for low in range(step % (block // 2), count - step):
+                turn = (low - step % (block // 2)) // step % 2
+                if turn == 0 and low // block == (low + step) // block:
+                    pairs.append((low, low + step))
+            step //= 2
+    return tuple(pairs)
 
 
 def look_up(index: npt.NDArray[np.uint8], table: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -351,6 +402,6 @@ def pairs_within(points: npt.NDArray[np.float64], reach: float) -> tuple[npt.NDA
     first = np.repeat(np.arange(len(rows)), following)
     second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(following) - following, following)
     first, second = order[first], order[second]
-    near = np.hypot(*(points[first] - points[second]).T) <= reach
+    near = ((points[first] - points[second]) ** 2).sum(axis=1) <= reach**2
     first, second = first[near], second[near]
     return np.concatenate([first, second]), np.concatenate([second, first])

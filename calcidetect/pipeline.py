@@ -6,6 +6,7 @@ import dataclasses
 import platform
 import time
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -286,6 +287,7 @@ def _provenance() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: _version(name) for name in packages}
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return metadata.version(package)

@@ -8,7 +8,7 @@ from calcidetect import ops
 from calcidetect.candidates.blobs import film_blobs
 from calcidetect.candidates.label_regions import label_regions
 from calcidetect.candidates.places import Places, Points, places
-from calcidetect.candidates.surroundings import fine_features
+from calcidetect.candidates.surroundings import evened, fine_features
 from calcidetect.config import Config
 from calcidetect.types import Anatomy
 
@@ -88,8 +88,8 @@ def test_rings_lie_where_they_should():
 
 def test_a_small_bright_spot_stands_out_of_its_fine_surroundings():
     pixels = limb_pixels()[0]
-    spot = film(with_disc(pixels, row=150, col=55, radius=3, height=STEP))
-    here, beside = (fine_features(centre(150.0, col), spot, anatomy()) for col in (55.0, 70.0))
+    spot = evened(with_disc(pixels, row=150, col=55, radius=3, height=STEP) / STEP, PIXEL_MM)
+    here, beside = (fine_features(centre(150.0, col), spot, median=0, span=1) for col in (55.0, 70.0))
     for name in ("fine_bright4", "fine_bright9", "fine_local_rank4"):
         assert here[name][0] > beside[name][0] + 0.1
     assert here["fine_ridge0.8"][0] < -0.01

@@ -20,7 +20,8 @@ NOISE_FLOOR_STEPS = 0.01
 """Least structured noise, in bone steps: films saved with few grey levels have flat patches of none."""
 
 SOFT_SHARE = 0.75
-"""Level and noise are learnt on a film of half the size, from its pixels of which this share is soft tissue."""
+REDUCED = 4
+"""Level and noise are learnt on a film of a quarter of the size, from its pixels of which this share is soft tissue."""
 
 MIN_WEIGHT = 0.02
 """Least share of soft tissue under the Gaussian window for its mean to be trusted."""
@@ -43,16 +44,18 @@ def estimate_background(radiograph: Radiograph, anatomy: Anatomy, settings: Back
     """
     pixel_mm, shape = radiograph.grid.nominal_mm, radiograph.grid.shape
     soft = anatomy.body & (anatomy.bone_distance_px > settings.bone_gap_mm / pixel_mm)
-    even = ops.halve(ops.gaussian(radiograph.pixels, settings.smoothing_mm / pixel_mm))
-    weight = ops.halve(soft.astype(np.float32)) >= SOFT_SHARE
-    near = settings.window_mm / pixel_mm / 2
+    even, share, factor = ops.gaussian(radiograph.pixels, settings.smoothing_mm / pixel_mm), soft.astype(np.float32), 1
+    while factor < REDUCED and min(even.shape) > 1:
+        even, share, factor = ops.halve(even), ops.halve(share), 2 * factor
+    weight = share >= SOFT_SHARE
+    near = settings.window_mm / pixel_mm / factor
     floor = np.float32(NOISE_FLOOR_STEPS * anatomy.bone_step)
     for _ in range(ROUNDS):
         level, usable = _level(even, weight, near)
         deviation = np.where(weight, even - level, np.float32(0))
         noise = np.maximum(np.sqrt(_level(deviation**2, weight, WIDER * near)[0]), floor)
         weight &= deviation < CLIP_SIGMAS * noise
-    level, noise, near_soft = (ops.enlarge(plane, 2, shape) for plane in (level, noise, usable.astype(np.float32)))
+    level, noise, near_soft = (ops.enlarge(plane, factor, shape) for plane in (level, noise, usable.astype(np.float32)))
     return Background(level=level, noise=noise, usable=(near_soft > 0.5) & anatomy.body)
 
 

@@ -6,11 +6,13 @@ centre and on rings around it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.anatomy.pixel_features import Planes, body_range, percentiles
+from calcidetect.anatomy.pixel_features import Planes, percentiles
 from calcidetect.arrays import FloatImage, LabelImage
 from calcidetect.candidates.blobs import BlobScale
 from calcidetect.candidates.label_regions import LabelRegions, Values, axes, label_regions
@@ -20,8 +22,8 @@ from calcidetect.candidates.surroundings import (
     Features,
     bone_and_lung_around,
     context,
+    evened,
     fine_features,
-    grain,
     plane_features,
     profile,
     ring_drops,
@@ -31,7 +33,9 @@ from calcidetect.types import Anatomy, Background, Field, Radiograph
 
 NEIGHBOURHOOD_MM = (8.0, 25.0)
 DISTANCE_LIMIT_MM = 30.0
-SHARE_PERCENTILES = (0.2, 99.8)
+BODY_PERCENTILES = (0.2, 2, 50, 98, 99.8)
+"""Of the body's signal: its darkest, the ends and the middle of its range, its brightest."""
+
 RIVALS_MM = (10.0, 20.0, 40.0)
 RIVAL_STRENGTH = 0.7
 """A rival counts as equal from this share of a candidate's own strength on."""
@@ -40,6 +44,8 @@ STRONGEST = 10
 """A film's strongest candidates outside bone: their mean is what others are compared with."""
 
 LEAST_RADIUS_MM = 0.2
+
+Indices = npt.NDArray[np.intp]
 
 
 def candidate_features(
@@ -70,24 +76,24 @@ def candidate_features(
     if not labels.any():
         return {}
     regions, pixel_mm = label_regions(labels), radiograph.grid.nominal_mm
-    where = places(regions, pixel_mm)
-    signal = radiograph.pixels / np.float32(anatomy.bone_step)
-    contrast = (radiograph.pixels - background.level) / np.float32(anatomy.bone_step)
+    where, step = places(regions, pixel_mm), np.float32(anatomy.bone_step)
+    film, level = evened(radiograph.pixels / step, pixel_mm), background.level / step
+    contrast, range_of_body = film.signal - level, percentiles(film.signal, anatomy.body, BODY_PERCENTILES)
+    median, span = range_of_body[2], max(range_of_body[3] - range_of_body[1], 1e-6)
     features = _contrasts(regions, contrast, background.noise, anatomy)
-    features |= _levels(regions, radiograph.pixels, anatomy)
+    features |= _levels(regions, film.signal, range_of_body)
     features |= _shape(regions, labels, contrast, pixel_mm)
     features |= _distances(regions, where, field, anatomy)
-    features |= ring_drops(where, contrast, anatomy, inside=features["contrast_mean"], noise=features["noise"])
-    features |= context(where, signal, anatomy)
-    features |= _neighbours(regions, features["contrast_mean"], pixel_mm)
+    features |= ring_drops(where, film.even - level, anatomy, inside=features["contrast_mean"], noise=features["noise"])
+    features |= context(where, film, anatomy)
     features |= plane_features(where, planes)
-    features |= fine_features(where, radiograph, anatomy)
+    features |= fine_features(where, film, median=median, span=span)
     features |= _blobs(where, blobs)
-    energy = grain(signal, pixel_mm) ** 2
+    energy = (film.signal - film.smooth) ** 2
     features |= texture_around(where, energy, within=np.sqrt(regions.mean(regions.inside(energy))))
-    features |= profile(where, signal)
+    features |= profile(where, film)
     features |= bone_and_lung_around(where, anatomy)
-    features |= _rivals(regions, features, pixel_mm)
+    features |= _others(regions.centres * pixel_mm, features)
     return {name: np.nan_to_num(column, posinf=0, neginf=0).astype(np.float32) for name, column in features.items()}
 
 
@@ -105,12 +111,11 @@ def _contrasts(regions: LabelRegions, contrast: FloatImage, noise: FloatImage, a
     }
 
 
-def _levels(regions: LabelRegions, pixels: FloatImage, anatomy: Anatomy) -> Features:
+def _levels(regions: LabelRegions, signal: FloatImage, range_of_body: Sequence[float]) -> Features:
     """Brightness in body ranges, and on a scale from the body's darkest to its brightest."""
-    median, span = body_range(pixels, anatomy.body)
-    darkest, brightest = percentiles(pixels, anatomy.body, SHARE_PERCENTILES)
-    width = max(brightest - darkest, 1e-6)
-    inside = regions.inside(pixels)
+    darkest, low, median, high, brightest = range_of_body
+    span, width = max(high - low, 1e-6), max(brightest - darkest, 1e-6)
+    inside = regions.inside(signal)
     mean = regions.mean(inside)
     return {
         "film_level": (mean - median) / span,
@@ -150,7 +155,7 @@ def _distances(regions: LabelRegions, where: Places, field: Field, anatomy: Anat
         regions.lowest(regions.inside(distance)) * pixel_mm
         for distance in (anatomy.bone_distance_px, anatomy.skin_distance_px)
     )
-    to_edge = where.ask(ops.distance(~field.mask)) * pixel_mm
+    to_edge = where.ask(ops.distance(ops.halve((~field.mask).astype(np.float32)) > 0), 2) * 2 * pixel_mm
     to_metal = regions.lowest(regions.inside(ops.distance(field.metal))) * pixel_mm
     return {
         "bone_chance": regions.mean(chance),
@@ -161,17 +166,6 @@ def _distances(regions: LabelRegions, where: Places, field: Field, anatomy: Anat
         "field_edge_mm": np.minimum(to_edge, limit),
         "metal_mm": np.minimum(to_metal, limit),
     }
-
-
-def _neighbours(regions: LabelRegions, contrast: Column, pixel_mm: float) -> Features:
-    """Candidates nearby of at least half the contrast: granules come in clusters, rib crossings in rows."""
-    place = regions.centres * pixel_mm
-    features: Features = {}
-    for reach in NEIGHBOURHOOD_MM:
-        first, second = ops.pairs_within(place, reach)
-        counted = contrast[second] >= contrast[first] / 2
-        features[f"neighbours_{reach:g}mm"] = np.bincount(first[counted], minlength=len(contrast)).astype(np.float32)
-    return features
 
 
 def _blobs(where: Places, blobs: tuple[BlobScale, ...]) -> Features:
@@ -190,24 +184,41 @@ def _blobs(where: Places, blobs: tuple[BlobScale, ...]) -> Features:
     return features
 
 
-def _rivals(regions: LabelRegions, measured: Features, pixel_mm: float) -> Features:
-    """How a candidate compares with others outside bone, nearby and on the whole film."""
-    place = regions.centres * pixel_mm
-    strength, radius_mm, soft = measured["blob_best"], measured["radius_mm"], measured["bone_chance"] < 0.5
+def _others(place: npt.NDArray[np.float64], measured: Features) -> Features:
+    """What other candidates lie within some mm of each, and how it compares with them; `place` (n, 2) in mm."""
+    first, second = ops.pairs_within(place, max(*NEIGHBOURHOOD_MM, *RIVALS_MM))
+    apart = np.sqrt(((place[first] - place[second]) ** 2).sum(axis=1))
     features: Features = {}
-    for reach_mm in RIVALS_MM:
-        first, second = ops.pairs_within(place, reach_mm)
-        apart = np.hypot(*(place[first] - place[second]).T) > radius_mm[first] + radius_mm[second] / 2
-        first, second = first[soft[second] & apart], second[soft[second] & apart]
-        strongest = np.zeros(len(strength))
-        np.maximum.at(strongest, first, strength[second])
-        equals = (strength[second] >= RIVAL_STRENGTH * strength[first]).astype(float)
-        features[f"lead_{reach_mm:g}mm"] = strength - strongest
-        features[f"equals_{reach_mm:g}mm"] = np.bincount(first, equals, len(strength)).astype(float)
+    for reach_mm in sorted({*NEIGHBOURHOOD_MM, *RIVALS_MM}, reverse=True):
+        near = apart <= reach_mm
+        first, second, apart = first[near], second[near], apart[near]
+        if reach_mm in NEIGHBOURHOOD_MM:
+            features[f"neighbours_{reach_mm:g}mm"] = _neighbours(first, second, measured["contrast_mean"])
+        if reach_mm in RIVALS_MM:
+            lead, equals = _rivals(first, second, apart, measured)
+            features |= {f"lead_{reach_mm:g}mm": lead, f"equals_{reach_mm:g}mm": equals}
+    strength, soft = measured["blob_best"], measured["bone_chance"] < 0.5
     outside_bone = np.where(soft, strength, 0)
     features["rank"], features["rank_in_soft_tissue"] = _rank(strength), _rank(outside_bone)
     features["over_strongest"] = strength / (np.sort(outside_bone)[::-1][:STRONGEST].mean() + 1e-6)
     return features
+
+
+def _neighbours(first: Indices, second: Indices, contrast: Column) -> Column:
+    """Candidates nearby of at least half the contrast: granules come in clusters, rib crossings in rows."""
+    counted = contrast[second] >= contrast[first] / 2
+    return np.bincount(first[counted], minlength=len(contrast)).astype(np.float32)
+
+
+def _rivals(first: Indices, second: Indices, apart: Column, measured: Features) -> tuple[Column, Column]:
+    """Lead over the strongest candidate nearby that lies outside bone and apart, and how many are as strong."""
+    strength, radius_mm, soft = measured["blob_best"], measured["radius_mm"], measured["bone_chance"] < 0.5
+    counted = soft[second] & (apart > radius_mm[first] + radius_mm[second] / 2)
+    first, second = first[counted], second[counted]
+    strongest = np.zeros(len(strength))
+    np.maximum.at(strongest, first, strength[second])
+    equals = strength[second] >= RIVAL_STRENGTH * strength[first]
+    return strength - strongest, np.bincount(first[equals], minlength=len(strength)).astype(float)
 
 
 def _rank(strength: Column) -> Column:

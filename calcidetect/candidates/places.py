@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,10 @@ class Points:
         both = factor if isinstance(factor, tuple) else (factor, factor)
         return ops.sample_on(image, self.rows, self.cols, both)
 
+    def ask_all(self, images: Sequence[FloatImage], factor: tuple[float, float]) -> list[FloatImage]:
+        """Values (n, m) of each of many images of one size."""
+        return ops.sample_all(images, *ops.on_grid(self.rows, self.cols, factor))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Places:
@@ -39,8 +44,13 @@ class Places:
 
     def ask(self, image: FloatImage, factor: float | tuple[float, float] = 1) -> FloatImage:
         """Values (n,) at the centres; as for `Points`."""
+        return self.centres.ask(image, factor)[:, 0]
+
+    @property
+    def centres(self) -> Points:
+        """The centres as `Points` (n, 1)."""
         rows, cols = (index[:, None].astype(np.float32) for index in (self.rows, self.cols))
-        return Points(rows=rows, cols=cols).ask(image, factor)[:, 0]
+        return Points(rows=rows, cols=cols)
 
     def ring(self, distance: npt.NDArray[np.float64]) -> Points:
         """`DIRECTIONS` points around each centre, `distance` (n,) pixels off."""

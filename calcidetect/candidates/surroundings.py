@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.anatomy.pixel_features import SPREAD_FLOOR, Planes, in_body_ranges
+from calcidetect.anatomy.pixel_features import SPREAD_FLOOR, Planes
 from calcidetect.arrays import FloatImage
 from calcidetect.candidates.places import DIRECTIONS, Places
-from calcidetect.types import Anatomy, Radiograph
+from calcidetect.types import Anatomy
 
 Column = npt.NDArray[np.floating]
 Features = dict[str, Column]
@@ -20,11 +22,9 @@ RING_RADII = (2.2, 3.2)
 RING_MARGINS_MM = (2.0, 5.0)
 """… and this far outside it."""
 
-RING_SIGMA_MM = 0.8
 PROFILE_MM = (1.0, 2.0, 3.0, 4.5, 6.5, 9.0, 13.0, 18.0)
 """Radii of rings around a candidate's centre, whatever its size."""
 
-PROFILE_SIGMA_MM = 0.5
 AROUND_MM = 3.0
 """The planes of the film are asked at a candidate's centre and on a ring this far outside it."""
 
@@ -36,9 +36,8 @@ LUNG_RING_MM, LUNG_LIMIT_MM = 6.0, 60.0
 FINE_SCALES_MM = (0.4, 0.8)
 """Gaussian sigmas of the finest shapes."""
 
-FINE_SQUARES_MM = (2.0, 4.0)
-WIDE_SQUARES_MM = (9.0, 16.0, 30.0)
-"""Squares of opening and closing residues; the wide ones on a film of half the size."""
+SQUARES_MM = {1: (2.0,), 2: (4.0, 9.0), 4: (16.0, 30.0)}
+"""Squares of opening and closing residues, by how much the film is reduced for them."""
 
 FINE_REACH_MM = (1.5, 4.0)
 """Windows of coherence and of slope."""
@@ -50,15 +49,34 @@ TEXTURE_RING_MM, TEXTURE_SIGMA_MM = 2.5, 1.5
 TEXTURE_FLOOR_STEPS = 0.002
 
 
-def ring_drops(places: Places, contrast: FloatImage, anatomy: Anatomy, *, inside: Column, noise: Column) -> Features:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evened:
+    """A film in bone steps, and what Gaussians of two `FINE_SCALES_MM` and `GRAIN_SIGMA_MM` leave of it.
+
+    All float32 (rows, cols).
+    """
+
+    signal: FloatImage
+    fine: FloatImage
+    even: FloatImage
+    smooth: FloatImage
+
+
+def evened(signal: FloatImage, pixel_mm: float) -> Evened:
+    """Blur a film in bone steps once for all features."""
+    fine, even, smooth = (ops.gaussian(signal, sigma / pixel_mm) for sigma in (*FINE_SCALES_MM, GRAIN_SIGMA_MM))
+    return Evened(signal=signal, fine=fine, even=even, smooth=smooth)
+
+
+def ring_drops(places: Places, even: FloatImage, anatomy: Anatomy, *, inside: Column, noise: Column) -> Features:
     """Drop to rings in noise sigmas, by direction: an edge has one dark side, a ridge two, a deposit all.
 
     Parameters
     ----------
     places
         Of n candidates.
-    contrast
-        float32 (rows, cols): above the background, in bone steps.
+    even
+        float32 (rows, cols): the evened film above the background, in bone steps.
     anatomy
         The film's bone.
     inside, noise
@@ -69,68 +87,72 @@ def ring_drops(places: Places, contrast: FloatImage, anatomy: Anatomy, *, inside
     dict
         Feature name to (n,).
     """
-    even = ops.gaussian(contrast, RING_SIGMA_MM / places.pixel_mm)
     rings = {f"x{factor:g}": places.ring(factor * places.radius) for factor in RING_RADII}
     rings |= {f"plus{margin:g}": places.ring_outside(margin) for margin in RING_MARGINS_MM}
     features: Features = {}
     half = DIRECTIONS // 2
     for name, ring in rings.items():
-        drop = (inside[:, None] - ring.ask(even)) / noise[:, None]
-        ordered = np.sort(drop, axis=1)
+        drop = ((inside[:, None] - ring.ask(even)) / noise[:, None]).astype(np.float32)
+        ordered = ops.ranked(drop)
         pair = np.maximum(drop[:, :half], drop[:, half:]).min(axis=1)
-        median = ordered[:, half]
+        median = ordered[half]
         scale = np.abs(median) + 1
         chance = ring.ask(anatomy.bone_probability)
         features |= {
-            f"drop_least_{name}": ordered[:, 0],
-            f"drop_quarter_{name}": ordered[:, DIRECTIONS // 4],
+            f"drop_least_{name}": ordered[0],
+            f"drop_quarter_{name}": ordered[DIRECTIONS // 4],
             f"drop_median_{name}": median,
             f"drop_both_{name}": np.minimum(drop[:, :half], drop[:, half:]).max(axis=1),
-            f"even_least_{name}": ordered[:, 0] / scale,
+            f"even_least_{name}": ordered[0] / scale,
             f"even_pair_{name}": pair / scale,
-            f"even_most_{name}": ordered[:, -1] / scale,
+            f"even_most_{name}": ordered[-1] / scale,
             f"bone_ring_{name}": chance.mean(axis=1),
             f"bone_ring_most_{name}": chance.max(axis=1),
         }
     return features
 
 
-def profile(places: Places, signal: FloatImage) -> Features:
-    """Drop from the centre to rings of fixed radius, in bone steps, by rank of direction; `signal` in bone steps."""
-    here = places.ask(ops.gaussian(signal, RING_SIGMA_MM / places.pixel_mm))
-    even = ops.gaussian(signal, PROFILE_SIGMA_MM / places.pixel_mm)
+def profile(places: Places, film: Evened) -> Features:
+    """Drop from the centre to rings of fixed radius, in bone steps, by rank of direction."""
+    here = places.ask(film.even)
     features: Features = {}
     for radius_mm in PROFILE_MM:
-        ordered = np.sort(here[:, None] - places.ring_at(radius_mm).ask(even), axis=1)
+        drop = here[:, None] - places.ring_at(radius_mm).ask(film.fine)
+        ordered = ops.ranked(drop)
         for name, rank in (("least", 1), ("quarter", 4), ("median", 8), ("most", 14)):
-            features[f"profile_{name}_{radius_mm:g}mm"] = ordered[:, rank]
-        features[f"profile_spread_{radius_mm:g}mm"] = ordered.std(axis=1)
+            features[f"profile_{name}_{radius_mm:g}mm"] = ordered[rank]
+        features[f"profile_spread_{radius_mm:g}mm"] = drop.std(axis=1)
     return features
 
 
-def context(places: Places, signal: FloatImage, anatomy: Anatomy) -> Features:
-    """How the place looks at wider scales: level, spread, share of bone and of body; `signal` in bone steps."""
-    pixel_mm = places.pixel_mm
-    here = places.ask(ops.gaussian(signal, 1.0 / pixel_mm))
-    square = signal * signal
+def context(places: Places, film: Evened, anatomy: Anatomy) -> Features:
+    """How the place looks at wider scales: level, spread, share of bone and of body."""
+    here = places.ask(film.smooth)
+    halves = [ops.halve(plane) for plane in (film.signal, film.signal**2, anatomy.bone_probability)]
     features: Features = {}
     for sigma_mm in CONTEXT_SIGMAS_MM:
-        sigma = sigma_mm / pixel_mm
-        mean = places.ask(*ops.smooth_small(signal, sigma))
-        spread = np.sqrt(np.maximum(places.ask(*ops.smooth_small(square, sigma)) - mean**2, 0))
+        mean, square, bone = (_ask_mean(places, plane, sigma_mm) for plane in halves)
         features[f"above_{sigma_mm:g}mm"] = here - mean
-        features[f"spread_{sigma_mm:g}mm"] = spread
-        features[f"bone_{sigma_mm:g}mm"] = places.ask(*ops.smooth_small(anatomy.bone_probability, sigma))
-    body = ops.smooth_small(anatomy.body.astype(np.float32), CONTEXT_SIGMAS_MM[-1] / pixel_mm)
-    features["body_24mm"] = places.ask(*body)
+        features[f"spread_{sigma_mm:g}mm"] = np.sqrt(np.maximum(square - mean**2, 0))
+        features[f"bone_{sigma_mm:g}mm"] = bone
+    body = ops.halve(anatomy.body.astype(np.float32))
+    features["body_24mm"] = _ask_mean(places, body, CONTEXT_SIGMAS_MM[-1])
     return features
+
+
+def _ask_mean(places: Places, half: FloatImage, sigma_mm: float) -> Column:
+    """Gaussian mean around each centre of an image `ops.halve` was called on."""
+    mean, factor = ops.smooth_small(half, sigma_mm / places.pixel_mm / 2)
+    return places.ask(mean, 2 * factor)
 
 
 def plane_features(places: Places, planes: Planes) -> Features:
     """The film's feature planes at each centre, and on average around it."""
-    ring, factor, named = places.ring_outside(AROUND_MM), planes.factor, planes.values.items()
-    here = {f"here_{name}": places.ask(plane, factor) for name, plane in named}
-    return here | {f"around_{name}": ring.ask(plane, factor).mean(axis=1) for name, plane in named}
+    images, factor = list(planes.values.values()), planes.factor
+    here, around = (points.ask_all(images, factor) for points in (places.centres, places.ring_outside(AROUND_MM)))
+    features: Features = {f"here_{name}": values[:, 0] for name, values in zip(planes.values, here, strict=True)}
+    means = (values.mean(axis=1) for values in around)
+    return features | {f"around_{name}": mean for name, mean in zip(planes.values, means, strict=True)}
 
 
 def bone_and_lung_around(places: Places, anatomy: Anatomy) -> Features:
@@ -140,73 +162,79 @@ def bone_and_lung_around(places: Places, anatomy: Anatomy) -> Features:
         chance = places.ring_outside(margin_mm).ask(anatomy.bone_probability)
         features[f"bone_mean_around_{margin_mm:g}mm"] = chance.mean(axis=1)
         features[f"bone_least_around_{margin_mm:g}mm"] = chance.min(axis=1)
-    lung = anatomy.lung_probability
+    lung = ops.halve(anatomy.lung_probability)
     for sigma_mm in LUNG_SIGMAS_MM:
-        features[f"lung_{sigma_mm:g}mm"] = places.ask(*ops.smooth_small(lung, sigma_mm / places.pixel_mm))
-    chance = places.ring_outside(LUNG_RING_MM).ask(lung)
+        features[f"lung_{sigma_mm:g}mm"] = _ask_mean(places, lung, sigma_mm)
+    chance = places.ring_outside(LUNG_RING_MM).ask(lung, 2)
     features["lung_around_most"], features["lung_around_least"] = chance.max(axis=1), chance.min(axis=1)
-    far_mm = places.ask(ops.distance(lung > 0.5)) * places.pixel_mm
+    far_mm = places.ask(ops.distance(lung > 0.5), 2) * 2 * places.pixel_mm
     features["lung_distance_mm"] = np.minimum(far_mm, LUNG_LIMIT_MM)
     return features
 
 
-def fine_features(places: Places, radiograph: Radiograph, anatomy: Anatomy) -> Features:
-    """Shape, residues and direction at the scales of small deposits, in ranges of the body."""
-    pixel_mm = places.pixel_mm
-    signal = in_body_ranges(radiograph.pixels, anatomy.body)
-    base, even = (ops.gaussian(signal, scale / pixel_mm) for scale in FINE_SCALES_MM)
-    features: Features = {"fine_level": places.ask(base), "fine_difference": places.ask(base - even)}
-    for scale, image in zip(FINE_SCALES_MM, (base, even), strict=True):
-        ridge, valley = ops.hessian_eigenvalues(image, scale / pixel_mm)
-        features[f"fine_ridge{scale}"], features[f"fine_valley{scale}"] = places.ask(ridge), places.ask(valley)
-    features |= _residues(places, base, FINE_SQUARES_MM)
-    features |= _residues(places, ops.halve(base), WIDE_SQUARES_MM, factor=2)
-    return features | _slopes(places, even)
+def fine_features(places: Places, film: Evened, *, median: float, span: float) -> Features:
+    """Shape, residues and direction at the scales of small deposits, in ranges of the body.
+
+    `median` and `span` are of the body, see `body_range`, in bone steps.
+    """
+    level, even = places.ask(film.fine), places.ask(film.even)
+    features: Features = {"fine_level": (level - median) / span, "fine_difference": (level - even) / span}
+    for scale, image in zip(FINE_SCALES_MM, (film.fine, film.even), strict=True):
+        ridge, valley = _curvatures(places, image, scale / places.pixel_mm)
+        features[f"fine_ridge{scale}"], features[f"fine_valley{scale}"] = ridge / span, valley / span
+    reduced, factor = film.fine, 1
+    for wanted, squares_mm in SQUARES_MM.items():
+        while factor < wanted and min(reduced.shape) > 1:
+            reduced, factor = ops.halve(reduced), 2 * factor
+        features |= _residues(places, reduced, squares_mm, factor=factor, span=span)
+    return features | _slopes(places, ops.halve(film.even), span=span)
 
 
-def _residues(places: Places, base: FloatImage, squares_mm: tuple[float, ...], *, factor: int = 1) -> Features:
+def _curvatures(places: Places, image: FloatImage, sigma: float) -> tuple[Column, Column]:
+    """Larger and smaller eigenvalue of the second derivatives at each centre, times sigma squared."""
+    down, across, mixed = (places.ask(plane) for plane in ops.second_slopes(image, sigma))
+    mean, half = (down + across) / 2, np.hypot((down - across) / 2, mixed)
+    return mean + half, mean - half
+
+
+def _residues(places: Places, base: FloatImage, squares_mm: tuple[float, ...], *, factor: int, span: float) -> Features:
     here = places.ask(base, factor)
     features: Features = {}
     for size_mm in squares_mm:
         size = round(size_mm / (factor * places.pixel_mm)) | 1
         lowest, highest = ops.minimum(base, size), ops.maximum(base, size)
         low, high = places.ask(lowest, factor), places.ask(highest, factor)
-        features[f"fine_bright{size_mm:g}"] = here - places.ask(ops.maximum(lowest, size), factor)
-        features[f"fine_dark{size_mm:g}"] = places.ask(ops.minimum(highest, size), factor) - here
-        features[f"fine_range{size_mm:g}"] = high - low
-        features[f"fine_local_rank{size_mm:g}"] = (here - low) / (high - low + SPREAD_FLOOR)
+        features[f"fine_bright{size_mm:g}"] = (here - places.ask(ops.maximum(lowest, size), factor)) / span
+        features[f"fine_dark{size_mm:g}"] = (places.ask(ops.minimum(highest, size), factor) - here) / span
+        features[f"fine_range{size_mm:g}"] = (high - low) / span
+        features[f"fine_local_rank{size_mm:g}"] = (here - low) / (high - low + SPREAD_FLOOR * span)
     return features
 
 
-def _slopes(places: Places, even: FloatImage) -> Features:
-    """Coherence (from the structure tensor) and mean slope per mm within `FINE_REACH_MM`."""
-    down, across = ops.gradient(even)
+def _slopes(places: Places, half: FloatImage, *, span: float) -> Features:
+    """Coherence (from the structure tensor) and mean slope per mm within `FINE_REACH_MM`; of a halved film."""
+    down, across = ops.gradient(half)
     products = (down * down, across * across, down * across)
     steepness = np.sqrt(products[0] + products[1])
     features: Features = {}
     for reach_mm in FINE_REACH_MM:
-        sigma = reach_mm / places.pixel_mm
-        rows, cols, mixed = (places.ask(*ops.smooth_small(product, sigma)) for product in products)
+        rows, cols, mixed = (_ask_mean(places, product, reach_mm) for product in products)
         features[f"fine_coherence{reach_mm:g}"] = np.hypot(rows - cols, 2 * mixed) / (rows + cols + 1e-9)
-        features[f"fine_gradient{reach_mm:g}"] = places.ask(*ops.smooth_small(steepness, sigma)) / places.pixel_mm
+        slope = _ask_mean(places, steepness, reach_mm)
+        features[f"fine_gradient{reach_mm:g}"] = slope / (2 * places.pixel_mm * span)
     return features
 
 
 def texture_around(places: Places, energy: FloatImage, *, within: Column) -> Features:
     """Strength of the texture within and around, in bone steps, and their ratio: chalk is gritty, fat is not.
 
-    `energy` is the square of `grain`, `within` its root mean square in each candidate.
+    `energy` is the square of what is finer than `GRAIN_SIGMA_MM`, `within` its root mean square in each candidate.
     """
     ring = places.ring_outside(TEXTURE_RING_MM)
-    even = ops.smooth_small(energy, TEXTURE_SIGMA_MM / places.pixel_mm)
-    around = np.sqrt(np.maximum(ring.ask(*even).mean(axis=1), 0))
+    even, factor = ops.smooth_small(ops.halve(energy), TEXTURE_SIGMA_MM / places.pixel_mm / 2)
+    around = np.sqrt(np.maximum(ring.ask(even, 2 * factor).mean(axis=1), 0))
     return {
         "texture_within": within,
         "texture_around": around,
         "texture_ratio": within / (around + TEXTURE_FLOOR_STEPS),
     }
-
-
-def grain(signal: FloatImage, pixel_mm: float) -> FloatImage:
-    """What is finer than `GRAIN_SIGMA_MM`, in the units of `signal`."""
-    return signal - ops.gaussian(signal, GRAIN_SIGMA_MM / pixel_mm)

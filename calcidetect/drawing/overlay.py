@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterable, Sequence
 
 import cv2
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 
@@ -34,6 +37,9 @@ ColourPicture = npt.NDArray[np.uint8]
 """uint8 (rows, cols, 3), RGB."""
 
 NOTICE = "calcidetect candidates, not for diagnosis"
+
+_PNG_SUB = 1  # the filter of each line: differences from the pixel before
+_PNG_COLOUR = {1: 0, 3: 2}  # colour type by channels: grey, RGB
 
 _SUPERSAMPLING = 4
 _FRACTION_BITS = 4  # of OpenCV's fixed-point polygon corners
@@ -124,14 +130,26 @@ def _view(shape: tuple[int, int], longest_px: int | None) -> View:
 
 
 def encode_png(picture: ColourPicture | GreyPicture, *, effort: int = 1) -> bytes:
-    """Compress a grey or RGB picture to PNG, fast (1) to small (9); RGB without colour is stored as grey."""
-    pixels = picture
-    if picture.ndim == 3:
-        grey = np.ascontiguousarray(picture[..., 0])
-        plain = all(np.array_equal(grey, picture[..., k]) for k in (1, 2))
-        pixels = grey if plain else np.ascontiguousarray(picture[..., ::-1])
-    _, encoded = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, effort])
-    return encoded.tobytes()
+    """Compress a grey or RGB picture to PNG, fast (1) to small (9); RGB without colour is stored as grey.
+
+    By libdeflate, which takes a quarter of the time of OpenCV's zlib at the same size.
+    """
+    pixels = picture[..., None] if picture.ndim == 2 else picture
+    if all(np.array_equal(pixels[..., 0], pixels[..., k]) for k in range(1, pixels.shape[2])):
+        pixels = pixels[..., :1]
+    rows, cols, channels = pixels.shape
+    lines = np.empty((rows, 1 + cols * channels), np.uint8)
+    lines[:, 0] = _PNG_SUB
+    lines[:, 1 : 1 + channels] = pixels[:, 0]
+    np.subtract(pixels[:, 1:], pixels[:, :-1], out=lines[:, 1 + channels :].reshape(rows, cols - 1, channels))
+    header = struct.pack(">IIBBBBB", cols, rows, 8, _PNG_COLOUR[channels], 0, 0, 0)
+    packed = bytes(imagecodecs.deflate_encode(lines.tobytes(), level=effort, raw=False))
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    """One chunk of a PNG file: length, kind, content and checksum."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
 
 
 def draw_layout(canvas: GreyPicture, layout: Layout, style: LayoutStyle) -> None:

@@ -20,6 +20,8 @@ SLOPES = np.linspace(-MAX_SLOPE, MAX_SLOPE, 13)
 GAPS = (1, 4)  # px from an edge to the pixels compared across it: sharp edges, and edges with a penumbra
 BLOCKS = 100  # of rows, about, whose means are compared; longer ones blur what lies oblique
 MIN_SHARE = 0.9  # of its length along which a border's step must be seen
+LIKELY_SHARE = 0.6  # the same, of every fourth block: what no border with `MIN_SHARE` of all falls below
+UP, DOWN = 1 << 8, 1 << 16  # fewer than 256 blocks are counted
 MIN_SEEN = 0.6  # of its length along which a border must lie inside what other borders left
 MIN_STEP = 0.012  # of the film's range; 3 grey levels of 255
 MAX_DEPTH = 0.45  # of the film, how far in a border may lie
@@ -100,18 +102,20 @@ def _beyond(border: Border, shape: tuple[int, int]) -> Mask:
 def _find_border(unit: FloatImage, inside: Mask) -> Border | None:
     """Find the strongest border near the left side that has nothing but flat film outside it."""
     reach = int(unit.shape[1] * MAX_DEPTH)
-    seen = reach + 2 * WIDE_GAP + int(MAX_SLOPE * unit.shape[0])  # nothing farther in is ever asked
+    margin = int(MAX_SLOPE * unit.shape[0] / 2) + 1  # no block is shifted farther
+    seen = reach + 2 * WIDE_GAP + margin  # nothing farther in is ever asked
     blocks, centres = _row_blocks(unit[:, :seen], inside[:, :seen])
-    steps = [_steps(blocks, gap) for gap in GAPS]
+    shifts = np.rint(SLOPES[:, None] * centres).astype(int)
+    steps = [_steps(blocks, gap, margin) for gap in GAPS]
+    likely = np.stack([_likely(step, shifts, reach) for step in steps], axis=1)
     best = None
-    for slope in SLOPES:
-        shifts = np.rint(slope * centres).astype(int)
-        sheared = None
-        for border in _candidates(steps, shifts, reach, slope=float(slope)):
-            if best is None or abs(border.step) > abs(best.step):
-                sheared = _shear(blocks, shifts, reach + 2 * WIDE_GAP) if sheared is None else sheared
-                if _is_outside(sheared, border, strip=STRIP * unit.shape[1]):
-                    best = border
+    for number in np.flatnonzero(likely.any(axis=1)):
+        sheared = _shear(blocks, shifts[number], reach + 2 * WIDE_GAP)
+        asked = [step for step, asks in zip(steps, likely[number], strict=True) if asks]
+        for border in _candidates(asked, shifts[number], reach, slope=float(SLOPES[number])):
+            stronger = best is None or abs(border.step) > abs(best.step)
+            if stronger and _is_outside(sheared, border, strip=STRIP * unit.shape[1]):
+                best = border
     return best
 
 
@@ -135,30 +139,36 @@ def _shear(blocks: FloatImage, shifts: npt.NDArray[np.int_], reach: int) -> Floa
 class _Steps:
     """What lies `gap` columns to either side of each place, compared: `height` of the step, NaN where it is not seen.
 
-    `votes` are 1 where a step is seen, `UP` and `DOWN` added where it is one, so that one sum over rows counts all.
+    `votes` are 1 where a step is seen, `UP` and `DOWN` added where it is one, so that one sum over rows counts all;
+    `margin` columns of 0 lie on either side of them.
     """
 
     gap: int
     height: FloatImage
     votes: npt.NDArray[np.int32]
+    margin: int
 
 
-UP, DOWN = 1 << 8, 1 << 16  # fewer than 256 blocks are counted
-
-
-def _steps(blocks: FloatImage, gap: int) -> _Steps:
+def _steps(blocks: FloatImage, gap: int, margin: int) -> _Steps:
     height = blocks[:, 2 * gap :] - blocks[:, : -2 * gap]
     votes = np.isfinite(height) + UP * (height > MIN_STEP) + DOWN * (height < -MIN_STEP)
-    return _Steps(gap=gap, height=height, votes=votes.astype(np.int32))
+    padded = np.pad(votes.astype(np.int32), ((0, 0), (margin, margin + 2 * WIDE_GAP)))
+    return _Steps(gap=gap, height=height, votes=padded, margin=margin)
+
+
+def _likely(step: _Steps, shifts: npt.NDArray[np.int_], reach: int) -> npt.NDArray[np.bool_]:
+    """Which slopes may have a border, bool (slopes,): judged by every fourth block, at a lower share."""
+    seen, up, down = _count(step, shifts, reach, every=4)
+    likely = (seen > 0) & (np.maximum(up, down) >= LIKELY_SHARE * seen)
+    return np.asarray(likely.any(axis=1))
 
 
 def _candidates(steps: list[_Steps], shifts: npt.NDArray[np.int_], reach: int, *, slope: float) -> Iterator[Border]:
     """Yield, for each gap, the strongest consistent step up and the strongest consistent step down."""
     for step in steps:
-        votes = _sheared_sum(step.votes, shifts, reach - 2 * step.gap)
-        seen, up, down = votes % UP, votes % DOWN // UP, votes // DOWN
+        seen, up, down = (counted[0] for counted in _count(step, shifts[None], reach))
         for sign, agreeing in ((1, up), (-1, down)):
-            found = (seen >= MIN_SEEN * len(shifts)) & (agreeing >= MIN_SHARE * seen) & (seen > 0)
+            found = (seen >= MIN_SEEN * len(shifts)) & (agreeing >= MIN_SHARE * seen)
             if found.any():
                 mean = np.nansum(_shear(step.height, shifts, len(seen)), axis=0) / np.maximum(seen, 1)
                 at = int(np.argmax(np.where(found, sign * mean, 0)))
@@ -166,13 +176,15 @@ def _candidates(steps: list[_Steps], shifts: npt.NDArray[np.int_], reach: int, *
                 yield Border(column=at + step.gap + inner + 0.5, slope=slope, step=float(mean[at]))
 
 
-def _sheared_sum(votes: npt.NDArray[np.int32], shifts: npt.NDArray[np.int_], reach: int) -> npt.NDArray[np.int32]:
-    """Sum over rows, int32 (reach,), of an array whose rows are shifted; nothing beyond its sides."""
-    before = int(max(0, -shifts.min()))
-    after = int(max(0, shifts.max() + reach - votes.shape[1]))
-    padded = np.pad(votes, ((0, 0), (before, after)))
-    starts = np.arange(len(votes)) * padded.shape[1] + before + shifts
-    return np.asarray(padded.ravel()[starts[:, None] + np.arange(max(reach, 0))].sum(axis=0, dtype=np.int32))
+def _count(
+    step: _Steps, shifts: npt.NDArray[np.int_], reach: int, *, every: int = 1
+) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_], npt.NDArray[np.int_]]:
+    """Steps seen, up and down, int (slopes, columns) each, along every line of each slope; `shifts` (slopes, rows)."""
+    rows = np.arange(0, shifts.shape[1], every)
+    starts = rows * step.votes.shape[1] + step.margin + shifts[:, rows]
+    columns = np.arange(max(0, reach - 2 * step.gap))
+    votes = step.votes.ravel().take(starts[..., None] + columns).sum(axis=1)
+    return votes % UP, votes % DOWN // UP, votes // DOWN
 
 
 def _is_outside(sheared: FloatImage, border: Border, *, strip: float) -> bool:

@@ -186,7 +186,7 @@ def _end_of_darkest_peak(values: FloatImage) -> float:
 def _air_level(air: Mask, smooth: FloatImage, *, window: float) -> tuple[FloatImage, Mask]:
     """Level of air around each pixel, and where enough of it is near."""
     weight, factor = ops.smooth_small(air.astype(np.float32), window)
-    level = ops.smooth_small(smooth * air, window)[0] / np.maximum(weight, np.float32(1e-6))
+    level = (ops.smooth_small(smooth * air, window)[0] / np.maximum(weight, 1e-6)).astype(np.float32, copy=False)
     return ops.enlarge(level, factor, air.shape), ops.enlarge(weight, factor, air.shape) > MIN_WEIGHT
 
 
