@@ -1,22 +1,30 @@
-"""Time each step of a scan on one core, beside a plain copy of the film and its JPEG 2000 decoding in the same run.
+"""Time a scan and its steps beside references in the same run, by film size and threads, with its memory.
 
     python benchmarks/speed.py [--quick] [--out speed.json]
 
-The film is a synthetic chest of 3000 x 2500 pixels, 12 bits. Figures are medians of processor seconds; quote ratios.
+Films are a synthetic chest of 0.5 to 50 megapixels, 12 bits. Figures are the least processor seconds of several runs,
+which other load of the machine disturbs least, and wall seconds where threads are compared; quote ratios.
+`speed_references.py` holds the references: a copy of the film, its JPEG 2000 decoding, the same filters written plainly
+with scikit-image, `skimage.feature.blob_dog` and, where it is installed, torchxrayvision's network on the CPU.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
-import statistics
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import imagecodecs
+import cv2
 import numpy as np
+import speed_references as references
 
 from calcidetect import ops, pipeline
 from calcidetect.anatomy import background, bone
@@ -30,36 +38,51 @@ from calcidetect.phantom import make_phantom
 from calcidetect.types import Grid, Radiograph, Source
 
 SHAPE = (2500, 3000)
+QUICK_SHAPE = (500, 600)
+MEGAPIXELS = (0.5, 2, 7.5, 17, 50)
+"""Sizes of the film; the last shows growth alone."""
+
 FIELD_WIDTH_MM = 420.0
+RUNS = 5
+START_UPS = {
+    "python alone": ["-c", "pass"],
+    "calcidetect --help": ["-m", "calcidetect", "--help"],
+    "imports of a scan": ["-c", "from calcidetect import scan; import calcidetect.batch.film_task"],
+}
 
 
 def make_film(shape: tuple[int, int]) -> Radiograph:
     """A chest phantom enlarged to `shape`, with grain that enlarging does not make."""
     phantom = make_phantom("chest", seed=3, spacing_mm=0.4)
     pixels = ops.resize_linear(phantom.pixels.astype(np.float32), shape)
-    pixels += np.random.default_rng(0).normal(0, 4, shape).astype(np.float32)
-    mm = FIELD_WIDTH_MM / max(shape)
+    pixels += 4 * np.random.default_rng(0).standard_normal(shape, np.float32)
+    return _film(np.clip(pixels, 0, 4095).round())
+
+
+def _film(pixels: np.ndarray) -> Radiograph:
+    shape, mm = pixels.shape, FIELD_WIDTH_MM / max(pixels.shape)
     grid = Grid(shape=shape, source_shape=shape, spacing_mm=mm, spacing_source="given", nominal_mm=mm)
-    source = Source(path="speed", pixel_hash="")
-    return Radiograph(pixels=np.clip(pixels, 0, 4095).round(), valid=np.ones(shape, bool), grid=grid, source=source)
+    return Radiograph(pixels=pixels, valid=np.ones(shape, bool), grid=grid, source=Source(path="speed", pixel_hash=""))
 
 
-def measure_steps(film: Radiograph, runs: int) -> dict[str, float]:
-    """Median processor seconds of each step, of the whole scan and of the references."""
+def least_seconds(call: Callable[[], object], runs: int, *, clock: Callable[[], float] = time.process_time) -> float:
+    """Least time of several runs, in processor seconds if not told otherwise."""
+    spent = []
+    for _ in range(runs):
+        started = clock()
+        call()
+        spent.append(clock() - started)
+    return min(spent)
+
+
+def time_steps(film: Radiograph, runs: int) -> dict[str, float]:
+    """Processor seconds of each step, of the whole scan and of the overlay."""
     config, seconds = Config(), {}
 
     def timed(name: str, call: Callable[[], object]) -> object:
-        spent = []
-        for _ in range(runs):
-            started = time.process_time()
-            result = call()
-            spent.append(time.process_time() - started)
-        seconds[name] = statistics.median(spent)
-        return result
+        seconds[name] = least_seconds(call, runs)
+        return call()
 
-    encoded = imagecodecs.jpeg2k_encode(film.pixels.astype(np.uint16), level=0, reversible=True)
-    timed("reference: float32 copy", film.pixels.copy)
-    timed("reference: JPEG 2000 decode", lambda: imagecodecs.jpeg2k_decode(encoded))
     working, field, _, _ = timed("field", lambda: pipeline.find_region(film, config))
     planes = timed("planes", lambda: film_planes(working, field, pixel_mm=config.bone.pixel_mm))
     anatomy = timed("bone", lambda: bone.segment_bone(working, field, planes, config.bone))
@@ -71,8 +94,112 @@ def measure_steps(film: Radiograph, runs: int) -> dict[str, float]:
     features = timed("measure", lambda: candidate_features(labels, **learnt))
     timed("score", lambda: score.scores(features))
     scan = timed("whole scan", lambda: pipeline.scan(film, config=config))
-    timed("overlay", lambda: overlay.encode_png(overlay.draw_scan(scan)))
+    seconds["zones, mimics, clusters, report"] = seconds["whole scan"] - sum(
+        spent for name, spent in seconds.items() if name != "whole scan"
+    )
+    timed("overlay and its PNG", lambda: overlay.encode_png(overlay.draw_scan(scan)))
     return seconds
+
+
+def time_references(film: Radiograph, runs: int) -> dict[str, float | str]:
+    """Processor seconds of the references, or why there are none."""
+    working = pipeline.to_working_grid(film, Config().grid.working_mm)
+    decode = references.jpeg2000_decoder(film.pixels)
+    seconds: dict[str, float | str] = {
+        "float32 copy": least_seconds(film.pixels.copy, runs),
+        "JPEG 2000 decoding": least_seconds(decode, runs),
+        "the filters in scikit-image": least_seconds(lambda: references.plain_filters(film), 1),
+        "skimage.feature.blob_dog": least_seconds(lambda: references.blob_dog_of(working), 1),
+    }
+    network = references.xray_network(film.pixels)
+    seconds["torchxrayvision"] = "not installed" if network is None else least_seconds(network, runs)
+    return seconds
+
+
+def time_sizes(sizes: tuple[float, ...], runs: int, *, folder: Path) -> list[dict[str, float | None]]:
+    """Processor and wall seconds of a scan by one thread and two, and its memory, for films of so many megapixels."""
+    found = []
+    for megapixels in sizes:
+        rows = round((megapixels * 1e6 / 1.2) ** 0.5)
+        film = make_film((rows, round(1.2 * rows)))
+        row: dict[str, float | None] = {"megapixels": megapixels, "film_mb": film.pixels.nbytes / 1e6}
+        for threads in (1, 2):
+            cv2.setNumThreads(threads)
+            row[f"processor_seconds_{threads}"] = least_seconds(lambda film=film: pipeline.scan(film), runs)
+            row[f"wall_seconds_{threads}"] = least_seconds(
+                lambda film=film: pipeline.scan(film), runs, clock=time.perf_counter
+            )
+        cv2.setNumThreads(1)
+        row["added_mb"] = added_memory_mb(film, folder / "film.npy")
+        found.append(row)
+    return found
+
+
+def added_memory_mb(film: Radiograph, path: Path) -> float | None:
+    """Peak memory of a scan in a process of its own, over what that process held with the film in it (Linux only)."""
+    np.save(path, film.pixels)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_scan_and_weigh, (path,))
+
+
+def _scan_and_weigh(path: Path) -> float | None:
+    film = _film(np.load(path))
+    pipeline.scan(make_film(QUICK_SHAPE))  # what any scan loads is not this one's
+    before = _memory_mb("VmRSS")
+    if before is None:
+        return None
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    pipeline.scan(film)
+    peak = _memory_mb("VmHWM")
+    return None if peak is None else peak - before
+
+
+def _memory_mb(name: str) -> float | None:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    line = next(line for line in status.read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024
+
+
+def time_start_up(runs: int) -> dict[str, float]:
+    """Processor seconds, user and system, of starting the program."""
+    return {name: min(_child_seconds(arguments) for _ in range(runs)) for name, arguments in START_UPS.items()}
+
+
+def _child_seconds(arguments: list[str]) -> float:
+    before = os.times()
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def machine() -> str:
+    """CPU model and number of cores."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{model}, {os.cpu_count()} cores"
+
+
+def show(result: dict) -> None:
+    """Print the tables."""
+    steps, others = result["steps"], result["references"]
+    whole, decode = steps["whole scan"], others["JPEG 2000 decoding"]
+    print(f"{result['machine']}; {result['shape'][1]} x {result['shape'][0]} pixels, one thread, processor seconds")
+    for name, value in (steps | others).items():
+        if isinstance(value, str):
+            print(f"{name:32} {value}")
+        else:
+            print(f"{name:32} {value:7.3f} s  {value / whole:7.1%} of the scan  {value / decode:6.2f} of the decoding")
+    print(f"\n{'MP':>5} {'film MB':>8} {'added MB':>9} {'cpu 1':>7} {'wall 1':>7} {'cpu 2':>7} {'wall 2':>7}  s")
+    for row in result["sizes"]:
+        added = "-" if row["added_mb"] is None else f"{row['added_mb']:.0f}"
+        seconds = (row[f"{clock}_seconds_{threads}"] for threads in (1, 2) for clock in ("processor", "wall"))
+        print(f"{row['megapixels']:5g} {row['film_mb']:8.1f} {added:>9}", *(f"{value:7.3f}" for value in seconds))
+    print()
+    for name, value in result["start_up"].items():
+        print(f"{name:32} {value:7.3f} s")
 
 
 def main() -> None:
@@ -80,17 +207,21 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a small film once: only to see that it still runs")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     given = parser.parse_args()
-    film = make_film((625, 750) if given.quick else SHAPE)
-    seconds = measure_steps(film, 1 if given.quick else 5)
-    whole, decode = seconds["whole scan"], seconds["reference: JPEG 2000 decode"]
-    for name, value in seconds.items():
-        print(f"{name:28} {value:7.3f} s  {value / whole:6.1%} of the scan  {value / decode:6.2f} of the decoding")
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"peak memory of the process {peak_mb:.0f} MB, of which the film as float32 {film.pixels.nbytes / 1e6:.0f} MB"
-    )
+    runs, shape = (1, QUICK_SHAPE) if given.quick else (RUNS, SHAPE)
+    film = make_film(shape)
+    result = {
+        "machine": machine(),
+        "shape": shape,
+        "steps": time_steps(film, runs),
+        "references": time_references(film, runs),
+        "start_up": time_start_up(runs),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = (0.5,) if given.quick else MEGAPIXELS
+        result["sizes"] = time_sizes(sizes, min(runs, 3), folder=Path(folder))
+    show(result)
     if given.out:
-        given.out.write_text(json.dumps({"shape": film.grid.shape, "seconds": seconds, "peak_mb": peak_mb}, indent=1))
+        given.out.write_text(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

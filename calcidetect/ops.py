@@ -272,8 +272,9 @@ def grow(image: FloatImage, seed: tuple[int, int], *, level: float, reach: float
     flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY | (GROWN << 8)
     _, _, _, (x, y, width, height) = cv2.floodFill(window, blocked, (col - left, row - top), 0, lowest, np.inf, flags)
     grown = blocked[y + 1 : y + height + 1, x + 1 : x + width + 1] == GROWN
-    down, across = np.divmod(np.flatnonzero(grown), width)
-    return (down + (top + y)) * image.shape[1] + (across + (left + x))
+    inside = grown.ravel().nonzero()[0]  # one row of the window after the other
+    start = (top + y) * image.shape[1] + left + x
+    return inside + (inside // width) * (image.shape[1] - width) + start
 
 
 GROWN = 2
@@ -366,12 +367,15 @@ def compact(labels: LabelImage) -> LabelImage:
 
 def rim(labels: LabelImage) -> Mask:
     """Labelled pixels that have a 4-neighbour of another label."""
-    padded = np.pad(labels, 1, mode="edge")
-    centre = padded[1:-1, 1:-1]
-    differs = np.zeros(labels.shape, bool)
-    for neighbour in (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]):
-        differs |= neighbour != centre
-    return differs & (labels > 0)
+    padded = np.pad(labels, 1, mode="edge").ravel()
+    flat, width = np.flatnonzero(labels), labels.shape[1] + 2
+    at = flat + 2 * (flat // labels.shape[1]) + width + 1
+    differs = np.zeros(len(flat), bool)
+    for step in (-width, width, -1, 1):
+        differs |= padded[at + step] != padded[at]
+    rim = np.zeros(labels.shape, bool)
+    rim.ravel()[flat[differs]] = True
+    return rim
 
 
 def label_boxes(labels: LabelImage) -> list[tuple[slice, slice]]:

@@ -23,7 +23,10 @@ def test_the_speed_benchmark_still_runs(tmp_path):
     finished = run("speed.py", "--quick", "--out", out)
     assert finished.returncode == 0, finished.stderr
     assert "whole scan" in finished.stdout
-    assert out.exists()
+    figures = json.loads(out.read_text(encoding="utf-8"))
+    assert figures["references"]["JPEG 2000 decoding"] > 0
+    assert figures["sizes"][0]["film_mb"] == pytest.approx(2.0, rel=0.01)
+    assert set(figures["start_up"]) == {"python alone", "calcidetect --help", "imports of a scan"}
 
 
 def test_the_batch_benchmark_still_runs(tmp_path):

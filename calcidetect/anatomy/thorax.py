@@ -23,6 +23,9 @@ MIN_LUNG_SHARE = 0.03
 OPENINGS_MM = (5.0, 2.0, 10.0)
 """Fat planes, the trachea and gas under the diaphragm join lungs by bridges narrower than twice this; tried in turn."""
 
+LUNG_PIXEL_MM = 1.2
+"""Lungs are cut apart on a film reduced to about this: nothing of their outline is finer."""
+
 MIN_PART_SHARE = 0.25
 """A dense middle may cut a lung in two: parts above or below that have this share of the
 smaller lung's area belong to it."""
@@ -81,11 +84,14 @@ def find_thorax(anatomy: Anatomy, *, pixel_mm: float) -> Thorax | None:
     pixel_mm
         Its pitch.
     """
-    likely = (anatomy.lung_probability > LUNG_CHANCE) & anatomy.body
+    likely, shape = (anatomy.lung_probability > LUNG_CHANCE) & anatomy.body, anatomy.body.shape
+    factor = max(1, round(LUNG_PIXEL_MM / pixel_mm))
+    reduced = (max(1, shape[0] // factor), max(1, shape[1] // factor))
+    likely, body = (ops.resize_mask(mask, reduced) for mask in (likely, anatomy.body))
     for opening in OPENINGS_MM:
-        lungs = _two_lungs(likely, anatomy.body, radius=opening / pixel_mm)
+        lungs = _two_lungs(likely, body, radius=opening / pixel_mm / factor)
         if lungs is not None:
-            return _around(lungs)
+            return _around((ops.resize_mask(lungs[0], shape), ops.resize_mask(lungs[1], shape)))
     return None
 
 

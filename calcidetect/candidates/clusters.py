@@ -55,10 +55,13 @@ def leaders(
 
 def _clusters(labels: LabelImage, members: Numbers, pixel_mm: float) -> Numbers:
     """Number of the cluster of each of `members`, indices of candidates."""
+    if len(members) < 2:
+        return np.zeros(len(members), np.intp)
     chosen = np.zeros(int(labels.max()) + 1, bool)
     chosen[members + 1] = True
-    reached, _, _ = ops.components(ops.dilate(chosen[labels], round(GAP_MM / 2 / pixel_mm)))
-    flat = np.flatnonzero(chosen[labels])
+    inside = chosen[labels]
+    reached, _, _ = ops.components(ops.dilate(inside, round(GAP_MM / 2 / pixel_mm)))
+    flat = np.flatnonzero(inside)
     cluster = np.zeros(len(chosen), np.intp)
     cluster[labels.ravel()[flat]] = reached.ravel()[flat]
     return cluster[members + 1]
