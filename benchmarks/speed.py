@@ -27,11 +27,12 @@ import numpy as np
 import speed_references as references
 
 from calcidetect import ops, pipeline
-from calcidetect.anatomy import background, bone
+from calcidetect.anatomy import background, bone, zones
 from calcidetect.anatomy.pixel_features import film_planes
-from calcidetect.candidates import detect, score
+from calcidetect.candidates import detect, mimics, score
 from calcidetect.candidates.blobs import film_blobs
 from calcidetect.candidates.features import candidate_features
+from calcidetect.candidates.label_regions import centres
 from calcidetect.config import Config
 from calcidetect.drawing import overlay
 from calcidetect.phantom import make_phantom
@@ -89,7 +90,7 @@ def time_steps(film: Radiograph, runs: int) -> dict[str, float]:
         seconds[name] = least_seconds(call, runs)
         return call()
 
-    working, field, _, _ = timed("field", lambda: pipeline.find_region(film, config))
+    working, field, place, _ = timed("field", lambda: pipeline.find_region(film, config))
     planes = timed("planes", lambda: film_planes(working, field, pixel_mm=config.bone.pixel_mm))
     anatomy = timed("bone", lambda: bone.segment_bone(working, field, planes, config.bone))
     tissue = timed("background", lambda: background.estimate_background(working, anatomy, config.background))
@@ -98,11 +99,11 @@ def time_steps(film: Radiograph, runs: int) -> dict[str, float]:
     learnt = {"radiograph": working, "field": field, "planes": planes, "anatomy": anatomy}
     learnt |= {"background": tissue, "blobs": blobs}
     features = timed("measure", lambda: candidate_features(labels, **learnt))
-    timed("score", lambda: score.scores(features))
+    features["score"] = timed("score", lambda: score.scores(features))
+    film_parts = (working, field, anatomy)
+    where = timed("zones", lambda: zones.find_zones(centres(labels), *film_parts, region=place.name))
+    timed("mimics", lambda: mimics.label_kinds(labels, features, *film_parts, region=place, areas=where.areas))
     scan = timed("whole scan", lambda: pipeline.scan(film, config=config))
-    seconds["zones, mimics, clusters, report"] = seconds["whole scan"] - sum(
-        spent for name, spent in seconds.items() if name != "whole scan"
-    )
     timed("overlay and its PNG", lambda: overlay.encode_png(overlay.draw_scan(scan)))
     return seconds
 

@@ -120,14 +120,16 @@ def _octave(planes: Sequence[FloatImage], sigmas: list[float], *, factor: int, p
         ladder.append(ops.gaussian(ladder[-1], sigma * float(np.sqrt(1 - SCALE_RATIO**-2))))
     responses = [fine - coarse for fine, coarse in pairwise(ladder)]
     widest = CLUTTER_MM / (factor * pixel_mm)
+    reduced, halved = _halved(planes[1:])
     shares = {}
     scales = []
     for sigma, finer, response, coarser in zip(sigmas, responses, responses[1:], responses[2:], strict=False):
-        wide = max(CLUTTER_SIGMAS * sigma, widest)
+        wide = max(CLUTTER_SIGMAS * sigma, widest) / halved
         if wide not in shares:
-            shares[wide] = [ops.smooth_small(weight, wide)[0] for weight in planes[1:]]
+            shares[wide] = [ops.smooth_small(weight, wide)[0] for weight in reduced]
+        energy = _halved([response * response])[0][0]
         over_body, over_soft = (
-            clutter(response, weight, share, wide) for weight, share in zip(planes[1:], shares[wide], strict=True)
+            clutter(energy, weight, share, wide) for weight, share in zip(reduced, shares[wide], strict=True)
         )
         scales.append(
             BlobScale(
@@ -136,20 +138,27 @@ def _octave(planes: Sequence[FloatImage], sigmas: list[float], *, factor: int, p
                 response=response,
                 finer=finer,
                 coarser=coarser,
-                clutter=(over_body[0], over_body[1] * factor),
-                soft_clutter=(over_soft[0], over_soft[1] * factor),
+                clutter=(over_body[0], over_body[1] * factor * halved),
+                soft_clutter=(over_soft[0], over_soft[1] * factor * halved),
             )
         )
     return scales
 
 
-def clutter(response: FloatImage, weight: FloatImage, share: FloatImage, sigma: float) -> tuple[FloatImage, int]:
+def _halved(planes: Sequence[FloatImage]) -> tuple[Sequence[FloatImage], int]:
+    """The planes at half of their size, and 2; very small ones as they are, and 1."""
+    if min(planes[0].shape) < 2:
+        return planes, 1
+    return [ops.halve(plane) for plane in planes], 2
+
+
+def clutter(energy: FloatImage, weight: FloatImage, share: FloatImage, sigma: float) -> tuple[FloatImage, int]:
     """Root mean square of a response nearby, never less than `CLUTTER_FLOOR_STEPS`.
 
     Parameters
     ----------
-    response
-        float32 (rows, cols).
+    energy
+        float32 (rows, cols): the response's square.
     weight
         float32 (rows, cols), 0 to 1: where to learn from.
     share
@@ -162,5 +171,5 @@ def clutter(response: FloatImage, weight: FloatImage, share: FloatImage, sigma: 
     float32, int
         Reduced, and by which factor.
     """
-    energy, factor = ops.smooth_small(response * response * weight, sigma)
-    return np.sqrt(energy / np.maximum(share, np.float32(LEAST_SHARE))) + np.float32(CLUTTER_FLOOR_STEPS), factor
+    mean, factor = ops.smooth_small(energy * weight, sigma)
+    return np.sqrt(mean / np.maximum(share, np.float32(LEAST_SHARE))) + np.float32(CLUTTER_FLOOR_STEPS), factor
