@@ -45,7 +45,7 @@ def elbow_areas(points: Points, joint: JointFrame) -> tuple[Words, Words]:
 def forearm_is_lower(joint: JointFrame) -> bool | None:
     """Whether the half with radius and ulna is the lower one; None on a straight elbow or where no count tells.
 
-    Of six bent elbows five were told right and none wrong; of straight ones hardware and faint bone turned one over.
+    Of five bent elbows three were told, all right; of straight ones hardware and faint bone turned one over.
     """
     halves = (joint.upper.bones, joint.lower.bones)
     return {(1, 2): True, (2, 1): False}.get(halves) if joint.bent else None

@@ -30,8 +30,8 @@ EDGE_MM = 30.0
 """A joint lies at least this far inside the picture: what is thick at its very edge is another joint, or no bone."""
 
 STRAIGHT = 160.0
-"""Degrees between the sheaves from which on a limb is straight: 107 to 155 on eight bent ones, 167 to 179 on
-twelve straight ones."""
+"""Degrees between the sheaves from which on a limb is straight: 107 to 155 on eight bent ones, 167 to 178 on ten
+straight ones; three bent ones measured more than 160, as the joint was sought at another place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
