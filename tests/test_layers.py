@@ -33,6 +33,7 @@ LAYERS = (
         "anatomy.region_model",
         "reading.stored",
         "trees",
+        "anatomy.joint_frame",
     },
     {
         "reading.dicom_reader",
@@ -44,7 +45,10 @@ LAYERS = (
     },
     {"candidates.surroundings"}
     | {
+        "anatomy.elbow_frame",
+        "anatomy.foot_frame",
         "anatomy.hand_frame",
+        "anatomy.hip_frame",
         "anatomy.knee_frame",
         "anatomy.shoulder_frame",
         "anatomy.thorax",

@@ -18,7 +18,7 @@ def ellipse(long_px, short_px, angle=30):
 
 def star():
     rows, cols = np.indices((SIZE, SIZE)) - SIZE // 2
-    return np.hypot(rows, cols) < 12 + 7 * np.cos(5 * np.arctan2(rows, cols))
+    return np.hypot(rows, cols) < 8 + 4 * np.cos(5 * np.arctan2(rows, cols))
 
 
 def lace():

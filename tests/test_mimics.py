@@ -64,3 +64,38 @@ def test_within_the_chest_only_what_the_scorer_is_sure_of_stays_a_mark(score, ke
     found = kinds([*INNER_AREAS, "axilla"], region=no_trachea, score=[score])
     assert found[:-1].count(MARK) == kept
     assert found[-1] == MARK
+
+
+OSSICLE = {
+    "bone_distance_mm": [1.0],
+    "long_mm": [5.0],
+    "elongation": [1.3],
+    "edge_steepness": [0.2],
+    "relief": [0.0],
+    "contrast_mean": [0.5],
+    "radius_mm": [2.5],
+}
+
+
+@pytest.mark.parametrize(
+    ("region", "area", "label"),
+    [
+        ("foot", "base of the great toe", "sesamoid"),
+        ("hand", "base of the second digit", "sesamoid"),
+        ("wrist", "base of the fifth digit", "sesamoid"),
+        ("knee", "popliteal fossa", "sesamoid"),
+        ("foot", "back of the ankle", "ossified"),
+        ("foot", "foot or ankle", "ossified"),
+        ("elbow", "elbow", "ossified"),
+        ("shoulder", "shoulder", "ossified"),
+        ("hip", "greater trochanter", "ossified"),
+        ("hip", "pelvis", "vascular"),
+    ],
+)
+@pytest.mark.parametrize(("score", "hard"), [(0.7, False), (0.95, False), (0.7, True)])
+def test_small_soft_edged_bone_at_its_place_is_no_mark_unless_it_scores_high_or_has_a_hard_edge(
+    region, area, label, score, hard
+):
+    measured = OSSICLE | {"score": [score]} | ({"edge_steepness": [0.9]} if hard else {})
+    expected = label if label == "vascular" or (score < 0.85 and not hard) else MARK
+    assert kinds([area], region=regions.get(region), **measured) == [expected]

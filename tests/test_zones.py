@@ -125,6 +125,8 @@ HAND_POINTS = {
     "third digit": (60, 134),
     "fourth digit": (60, 165),
     "fifth digit": (80, 197),
+    "base of the second digit": (148, 128),
+    "base of the fifth digit": (158, 184),
     "metacarpus": (175, 155),
     "radial side of the wrist": (225, 135),
     "ulnar side of the wrist": (225, 165),
@@ -215,6 +217,105 @@ def test_a_speck_beside_a_limb_is_no_second_limb():
     assert len(find_limbs(body)) == 1
 
 
+def lines(*strokes):
+    return drawn([("line", *stroke) for stroke in strokes])
+
+
+ELBOW_LIMB = lines((0, 100, 170, 100, 70), (170, 100, 170, 299, 70))
+ELBOW_BONE = lines((0, 100, 160, 100, 20), (158, 100, 158, 299, 10), (182, 100, 182, 299, 10)) | drawn(
+    [("ellipse", 170, 100, 24, 24)]
+)
+ELBOW_POINTS = {
+    "upper arm": (40, 125),
+    "forearm": (140, 260),
+    "front of the elbow": (140, 125),
+    "olecranon side of the elbow": (195, 80),
+}
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_bent_elbow_has_a_front_and_an_olecranon_side_however_it_lies(turn, mirror):
+    grid = np.array(np.indices(SHAPE))
+    limb, bone, grid = (
+        np.rot90(a[..., ::-1] if mirror else a, turn, axes=(-2, -1)) for a in (ELBOW_LIMB, ELBOW_BONE, grid)
+    )
+    points = [
+        np.unravel_index(int((np.abs(grid[0] - row) + np.abs(grid[1] - col)).argmin()), SHAPE)
+        for row, col in ELBOW_POINTS.values()
+    ]
+    assert words(points, limb, "elbow", bone=bone).words.tolist() == list(ELBOW_POINTS)
+
+
+def test_a_straight_elbow_names_no_halves_and_no_sides():
+    found = words([(150, 120), (30, 120), (280, 120)], LEG, "elbow", bone=LEG_BONE, laterality="R", view="AP")
+    assert found.words.tolist() == ["right elbow", "right arm", "right arm"]
+
+
+BENT_KNEE_BONE = lines((20, 220, 150, 130, 24), (150, 130, 290, 220, 24)) | drawn([("ellipse", 150, 130, 28, 28)])
+
+
+def test_a_bent_knee_has_a_popliteal_fossa_and_a_suprapatellar_region():
+    points = [(150, 165), (150, 100), (95, 110), (20, 200), (280, 240)]
+    found = words(points, EVERYWHERE, "knee", bone=BENT_KNEE_BONE, laterality="L")
+    places = ["popliteal fossa", "front of the knee", "suprapatellar region", "thigh", "lower leg"]
+    assert found.words.tolist() == [f"left {place}" for place in places]
+
+
+FAN = ((150, 128, 40, 110, 12), (150, 140, 35, 132, 8), (150, 152, 38, 154, 8), (150, 164, 45, 180, 7))
+FOOT_BONE = lines(*FAN, (160, 146, 290, 146, 24)) | drawn([("ellipse", 175, 146, 26, 26)])
+FOOT_POINTS = {
+    "great toe": (50, 106),
+    "base of the great toe": (85, 112),
+    "toes": (50, 165),
+    "medial side of the metatarsus": (112, 118),
+    "lateral side of the metatarsus": (112, 178),
+    "hindfoot": (220, 146),
+}
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_foot_from_above_is_told_by_its_metatarsals_and_the_thickest_of_them(mirror, turned):
+    bone, points = FOOT_BONE, np.array(list(FOOT_POINTS.values()))
+    if mirror:
+        bone, points = bone[:, ::-1], points * (1, -1) + (0, SHAPE[1] - 1)
+    if turned:
+        bone, points = bone[::-1], points * (-1, 1) + (SHAPE[0] - 1, 0)
+    assert words(points, EVERYWHERE, "foot", bone=bone).words.tolist() == list(FOOT_POINTS)
+
+
+def test_a_foot_whose_outer_metatarsals_are_equally_thick_has_no_great_toe():
+    even = lines(*((*stroke[:4], 8) for stroke in FAN), (160, 146, 290, 146, 24))
+    found = words(list(FOOT_POINTS.values()), EVERYWHERE, "foot", bone=even | drawn([("ellipse", 175, 146, 26, 26)]))
+    assert found.words.tolist() == ["toes", "metatarsus", "toes", "metatarsus", "metatarsus", "hindfoot"]
+
+
+def test_an_ankle_from_the_side_has_a_heel_and_a_back():
+    bone = lines((0, 200, 150, 200, 26), (150, 200, 190, 40, 24)) | drawn([("ellipse", 150, 200, 30, 30)])
+    points = [(30, 230), (150, 190), (140, 235), (190, 230), (180, 150), (200, 60)]
+    places = ["lower leg", "ankle", "back of the ankle", "heel", "midfoot", "forefoot"]
+    assert words(points, EVERYWHERE, "foot", bone=bone, laterality="R").words.tolist() == [f"right {p}" for p in places]
+
+
+def test_an_ankle_seen_from_before_may_be_of_foot_or_ankle():
+    assert words([(200, 120)], LEG, "foot", bone=LEG_BONE).words.tolist() == ["foot or ankle"]
+
+
+@pytest.mark.parametrize(("mirror", "side"), [(False, "left"), (True, "right")])
+def test_one_hip_has_four_quarters_by_the_side_with_air(mirror, side):
+    body, bone = EVERYWHERE.copy(), lines((0, 60, 120, 130, 30), (120, 130, 299, 200, 26))
+    body[:, 240:] = False
+    bone |= drawn([("ellipse", 120, 130, 30, 30)])
+    points = {"hip": (120, 130), "greater trochanter": (160, 190), "buttock": (60, 200), "groin": (160, 70)}
+    points |= {"pelvis": (60, 30), "thigh": (270, 150)}
+    if mirror:
+        body, bone = body[:, ::-1], bone[:, ::-1]
+    at = [(row, 299 - col if mirror else col) for row, col in points.values()]
+    found = words(at, body, "hip", bone=bone, pixel_mm=0.9)
+    assert found.words.tolist() == [f"{side} {place}" for place in points]
+
+
 def shoulder(mirror=False):
     body = drawn([("ellipse", 200, 300, 180, 250)])
     return body[:, ::-1] if mirror else body
@@ -238,7 +339,7 @@ def test_a_pelvis_lies_between_the_hips():
     assert words(points[:1], EVERYWHERE, "hip", laterality="L").words.tolist() == ["left hip"]
 
 
-@pytest.mark.parametrize("region", ["chest", "shoulder", "hand", "knee", "hip", "elbow", "other"])
+@pytest.mark.parametrize("region", ["chest", "shoulder", "hand", "knee", "hip", "elbow", "foot", "other"])
 def test_no_place_and_no_body_are_no_trouble(region):
     assert words([], EVERYWHERE, region).words.tolist() == []
     assert len(words([(5, 5)], np.zeros(SHAPE, bool), region).words) == 1

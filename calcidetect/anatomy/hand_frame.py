@@ -41,6 +41,12 @@ THUMB_JOINT_ALONG, THUMB_JOINT_ASIDE = (1.15, 1.8), 0.3
 """The thumb's metacarpophalangeal joint lies so far behind the tip and no farther aside, in radii of the palm. Its
 sesamoids lie at 1.31 to 1.60 and up to 0.24 aside on ten hands."""
 
+FINGER_JOINT_BEHIND, FINGER_JOINT_ASIDE = 0.75, 0.35
+"""The metacarpophalangeal joint of a finger lies so far behind the web and no farther aside, in radii of the palm."""
+
+SESAMOID_FINGERS = {2: "base of the second digit", 5: "base of the fifth digit"}
+"""Fingers whose joint has sesamoids in a third of hands and more (PubMed 26380010); elsewhere they are rare."""
+
 WRIST_FROM, FOREARM_FROM = -0.5, -1.6
 """From the middle of the palm towards the tips, in its radii: the wrist lies between these; by eye on 12 hands."""
 
@@ -160,7 +166,8 @@ def hand_areas(points: Points, hand: HandFrame) -> tuple[npt.NDArray[np.str_], n
     Returns
     -------
     areas : str (n,)
-        A digit, ``base of the thumb``, ``metacarpus``, ``wrist`` or ``forearm``.
+        A digit, ``base of the thumb``, ``base of the second digit`` or ``fifth digit``, ``metacarpus``, ``wrist`` or
+        ``forearm``.
     parts : str (n,)
         ``radial side``, ``ulnar side`` or nothing.
     """
@@ -168,8 +175,10 @@ def hand_areas(points: Points, hand: HandFrame) -> tuple[npt.NDArray[np.str_], n
     from_palm = (points - hand.centre) / hand.radius
     up, aside = from_palm @ hand.distal, from_palm @ hand.radial
     digit = hand.digits[at]
-    tests = [digit > 0, _at_thumb_base(points, hand), up > WRIST_FROM, up > FOREARM_FROM]
-    areas = np.select(tests, [np.array(DIGIT_NAMES)[digit], "base of the thumb", "metacarpus", "wrist"], "forearm")
+    bases = {name: _at_finger_base(points, hand, number) for number, name in SESAMOID_FINGERS.items()}
+    tests = [digit > 0, _at_thumb_base(points, hand), *bases.values(), up > WRIST_FROM, up > FOREARM_FROM]
+    names = [np.array(DIGIT_NAMES)[digit], "base of the thumb", *bases, "metacarpus", "wrist"]
+    areas = np.select(tests, names, "forearm")
     sided = np.isin(areas, ("wrist", "forearm"))
     parts = np.select([sided & (aside > SIDE_FROM), sided & (aside < -SIDE_FROM)], ["radial side", "ulnar side"], "")
     return areas, parts
@@ -184,3 +193,17 @@ def _at_thumb_base(points: Points, hand: HandFrame) -> npt.NDArray[np.bool_]:
     along, aside = from_tip @ back, from_tip @ np.array([-back[1], back[0]])
     nearest, farthest = THUMB_JOINT_ALONG
     return (along > nearest) & (along < farthest) & (np.abs(aside) < THUMB_JOINT_ASIDE)
+
+
+def _at_finger_base(points: Points, hand: HandFrame, number: int) -> npt.NDArray[np.bool_]:
+    """Whether points lie where the metacarpophalangeal joint of a finger is; nowhere without that finger."""
+    inside = np.argwhere(hand.digits == number)
+    if not len(inside):
+        return np.zeros(len(points), bool)
+    far = np.hypot(*(inside - hand.centre).T)
+    web, tip = inside[far.argmin()], inside[far.argmax()].astype(float)
+    back = _back(hand.digits == number, tip)
+    from_tip = (points - tip) / hand.radius
+    behind = from_tip @ back - float((web - tip) @ back) / hand.radius
+    aside = from_tip @ np.array([-back[1], back[0]])
+    return (behind > 0) & (behind < FINGER_JOINT_BEHIND) & (np.abs(aside) < FINGER_JOINT_ASIDE)

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
+from calcidetect.anatomy.joint_frame import JointFrame
 from calcidetect.arrays import Mask
 from calcidetect.candidates.label_regions import bounding_box
 
@@ -52,3 +53,40 @@ def left_of_bone(points: Points, bone: Mask) -> npt.NDArray[np.bool_]:
     middle = np.where(count > 0, bone @ columns / np.maximum(count, 1), everywhere)
     rows = np.clip(points[:, 0].round().astype(int), 0, len(middle) - 1)
     return np.asarray(points[:, 1] < middle[rows])
+
+
+POPLITEAL_MM = 12.0
+"""From the middle of a bent knee the popliteal fossa begins so far behind, and its front so far before."""
+
+SUPRAPATELLAR_MM = 30.0
+"""Before the femur, farther than this above the joint."""
+
+
+def bent_knee_areas(points: Points, joint: JointFrame) -> npt.NDArray[np.str_]:
+    """Name the area of each point of a knee seen from the side, whose bend shows its back.
+
+    Parameters
+    ----------
+    points
+        ``(row, col)``, shape (n, 2).
+    joint
+        Bent; see `joint_frame.find_joint`.
+
+    Returns
+    -------
+    str (n,)
+        ``thigh``, ``lower leg``, ``popliteal fossa``, ``suprapatellar region``, ``front of the knee``, ``knee``.
+    """
+    far, below, inward = joint.far_mm(points), joint.below(points), joint.inward_mm(points)
+    above_mm = (points - joint.centre) @ joint.upper.way * joint.pixel_mm
+    front = inward < -POPLITEAL_MM
+    tests = [
+        (far > KNEE_MM) & below,
+        (far > KNEE_MM + SUPRAPATELLAR_MM) | ((far > KNEE_MM) & ~front),
+        inward > POPLITEAL_MM,
+        front & (above_mm > SUPRAPATELLAR_MM),
+        front,
+    ]
+    return np.select(
+        tests, ["lower leg", "thigh", "popliteal fossa", "suprapatellar region", "front of the knee"], "knee"
+    )

@@ -14,8 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
+from calcidetect.anatomy.elbow_frame import elbow_areas
+from calcidetect.anatomy.foot_frame import from_above, from_the_side, shows_metatarsals
 from calcidetect.anatomy.hand_frame import find_hand, hand_areas
-from calcidetect.anatomy.knee_frame import knee_areas, left_of_bone
+from calcidetect.anatomy.hip_frame import hip_areas
+from calcidetect.anatomy.joint_frame import JointFrame, find_joint
+from calcidetect.anatomy.knee_frame import bent_knee_areas, knee_areas, left_of_bone
 from calcidetect.anatomy.shoulder_frame import lateral_side, shoulder_areas
 from calcidetect.anatomy.thorax import LUNG_CHANCE, chest_areas, find_thorax
 from calcidetect.arrays import Mask
@@ -220,8 +224,35 @@ def _hand(points: Points, view: _View) -> _Named:
     return _named(areas, parts=parts, sides=SIDES.get(view.side, ""))
 
 
+def _joint(view: _View) -> JointFrame | None:
+    return find_joint(view.mask, view.anatomy.bone, pixel_mm=view.pixel_mm)
+
+
+def _elbow(points: Points, view: _View) -> _Named:
+    """Front and olecranon side, upper arm and forearm of a bent elbow."""
+    joint = _joint(view)
+    if joint is None:
+        return _plain(points, view)
+    areas, parts = elbow_areas(points, joint)
+    return _named(areas, parts=parts, sides=SIDES.get(view.side, ""))
+
+
+def _foot(points: Points, view: _View) -> _Named:
+    """By the metatarsals or the bent ankle; where neither shows, the film may be of the foot or of the ankle alone."""
+    joint, side = _joint(view), SIDES.get(view.side, "")
+    if joint is not None and shows_metatarsals(joint):
+        areas, parts = from_above(points, view.anatomy.bone & view.mask, joint)
+        return _named(areas, parts=parts, sides=side)
+    if joint is not None and joint.bent:
+        return _named(from_the_side(points, joint), sides=side)
+    return _named(np.full(len(points), "foot or ankle"), sides=side)
+
+
 def _knee(points: Points, view: _View) -> _Named:
-    """Medial or lateral where view and side are known."""
+    """By the bend of a knee seen from the side; else medial or lateral, where view and side are known."""
+    joint = None if view.frontal else _joint(view)
+    if joint is not None and joint.bent:
+        return _named(bent_knee_areas(points, joint), sides=SIDES.get(view.side, ""))
     bone = view.anatomy.bone & view.mask
     areas = knee_areas(points, view.mask, bone, pixel_mm=view.pixel_mm)
     parts: npt.ArrayLike = ""
@@ -234,11 +265,20 @@ def _hip(points: Points, view: _View) -> _Named:
     """Both hips: the true pelvis, and the hips beside it; one hip has its header's side."""
     low, size = bounding_box(view.mask)
     if view.side or size[1] * view.pixel_mm < PELVIS_MM:
-        return _named(np.full(len(points), "hip"), sides=SIDES.get(view.side, ""))
+        return _one_hip(points, view)
     down, aside = ((points - low) / size - (0, 0.5)).T
     inner = (np.abs(aside) < PELVIC_SHARE) & (down > PELVIS_ROWS[0]) & (down < PELVIS_ROWS[1])
     areas = np.select([inner, down > PELVIS_ROWS[1]], ["pelvis", "thigh"], "hip")
     return _named(areas, sides=np.where(inner, "", np.where(aside < 0, "right", "left")))
+
+
+def _one_hip(points: Points, view: _View) -> _Named:
+    """Parts of a frontal hip, where air tells its lateral side; the patient's right is on image left."""
+    joint, lateral = _joint(view), lateral_side(view.mask, view.field)
+    if joint is None or not lateral or view.radiograph.source.view.upper() in LATERAL_VIEWS:
+        return _named(np.full(len(points), "hip"), sides=SIDES.get(view.side, ""))
+    seen = "left" if lateral == "right" else "right"
+    return _named(hip_areas(points, joint, lateral=lateral), sides=SIDES.get(view.side, seen))
 
 
 _NAMERS: dict[str, Callable[[Points, _View], _Named]] = {
@@ -246,6 +286,8 @@ _NAMERS: dict[str, Callable[[Points, _View], _Named]] = {
     "shoulder": _shoulder,
     "hand": _hand,
     "wrist": _hand,
+    "elbow": _elbow,
     "knee": _knee,
+    "foot": _foot,
     "hip": _hip,
 }

@@ -1,7 +1,8 @@
 """What a deposit looks like: one of a closed set of words, by the extent, slimness and filling of its outline.
 
 The words are those of radiologists for calcinosis (punctate, nodular, amorphous, linear, sheet-like, tumoral). Bounds
-were chosen on 248 deposits put into 47 films and found there, of which often no more than the denser half is seen.
+were chosen on 251 deposits put into 47 films and found there, of which often no more than the denser half is seen;
+``benchmarks/README.md`` has the table of confusions.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ from calcidetect.candidates.label_regions import axes, label_regions
 POINT_MM = 2.5
 """What is no longer than this is punctate."""
 
-SLIM, LINE_MM = 2.5, 4.0
+SLIM, LINE_MM = 2.5, 3.0
 """A line is so many times as long as it is wide, and at least this long."""
 
-TUMOR_MM = 8.0
+TUMOR_MM = 6.5
 """Diameter of the disc of equal area from which a compact deposit is tumoral."""
 
-SHEET_MM, SPARSE = 9.0, 0.75
+SHEET_MM, SPARSE = 7.5, 0.75
 """A sheet is at least this long and fills less than this share of its hull."""
 
-ROUND = 0.85
+COMPACT = 0.7
+"""A tumoral deposit fills at least this share of its hull; its lobules leave bays."""
+
+ROUND = 0.95
 """A nodule fills at least this share of its hull."""
 
 
@@ -50,7 +54,7 @@ def look(mask: Mask, *, pixel_mm: float) -> str:
         return "punctate"
     if long_mm >= LINE_MM and long_mm >= SLIM * short_mm:
         return "linear"
-    if 2 * np.sqrt(area / np.pi) * pixel_mm >= TUMOR_MM and filling >= SPARSE:
+    if 2 * np.sqrt(area / np.pi) * pixel_mm >= TUMOR_MM and filling >= COMPACT:
         return "tumoral"
     if long_mm >= SHEET_MM and filling < SPARSE:
         return "sheet"
