@@ -9,14 +9,16 @@ export function make(name, attributes = {}, ...children) {
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
     else made.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
+  made.append(...children.filter(isThere));
   return made;
 }
+
+const isThere = (child) => child !== null && child !== undefined && child !== "";
 
 // Puts new content into a part of the page; what had the focus has it again, if it is still there.
 export function refill(host, ...children) {
   const key = host.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
-  host.replaceChildren(...children);
+  host.replaceChildren(...children.filter(isThere));
   if (key) host.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 

@@ -46,6 +46,7 @@ export class Gestures {
     const at = this._at(event);
     this.pointers.set(event.pointerId, at);
     viewer.cross = null;
+    this.ahead = null;
     if (this.pointers.size > 1) return this._startPinch();
     const id = event.target.closest?.("[data-mark]")?.dataset.mark;
     const mark = viewer.marks.find((item) => String(item.id) === id) ?? null;

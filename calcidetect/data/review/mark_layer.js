@@ -7,7 +7,7 @@ const SVG = "http://www.w3.org/2000/svg";
 export const ARROW_PX = 46; // of the screen, whatever the zoom, as are the next three
 export const TAG_PX = 11; // from an arrow's end to the middle of its number
 const GAP_PX = 4; // between tip and outline: the edge itself stays visible
-const LETTER_PX = 18; // from an outline to the middle of its letter
+const LETTER_PX = 22; // from an outline to the middle of its letter
 const DIRECTIONS = 16; // that an arrow may come from
 const LETTERS = { tracheal: "T", vascular: "V", costal_cartilage: "C", sesamoid: "S", ossified: "O", metal: "M" };
 const INKS = { undecided: "#ffffff", accepted: "#8fe6ab", rejected: "#b9bec6" };
@@ -21,15 +21,17 @@ function boxOf(mark) {
   return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
 }
 
-// The point of a mark's outline that is farthest along a direction from its centre; the centre without an outline.
-function edgeAlong(mark, [ux, uy]) {
+// Where a ray from a mark's centre leaves its outline for good; the centre itself without an outline.
+function edgeAlong({ x, y, contour = [] }, [ux, uy]) {
   let farthest = 0;
-  for (const [x, y] of mark.contour ?? []) {
-    const along = (x - mark.x) * ux + (y - mark.y) * uy;
-    const beside = Math.abs((x - mark.x) * uy - (y - mark.y) * ux);
-    if (along > farthest && beside <= along) farthest = along;
-  }
-  return [mark.x + farthest * ux, mark.y + farthest * uy];
+  contour.forEach(([ax, ay], k) => {
+    const [bx, by] = contour[(k + 1) % contour.length];
+    const [side, other] = [(ax - x) * uy - (ay - y) * ux, (bx - x) * uy - (by - y) * ux];
+    if (side > 0 === other > 0) return;
+    const share = side / (side - other);
+    farthest = Math.max(farthest, (ax + share * (bx - ax) - x) * ux + (ay + share * (by - ay) - y) * uy);
+  });
+  return [x + farthest * ux, y + farthest * uy];
 }
 
 // Arrows had better lie on dark film, away from other marks and arrows, and inside the film.
@@ -158,8 +160,7 @@ export class MarkLayer {
     for (const { from, to, text } of measures) {
       parts.push(...outline(pathOf([from, to]), CHOSEN), ...this._ends(from, to));
       const words = label(text, CHOSEN, 13);
-      const above = Math.min(from[1], to[1]) - 14;
-      words.setAttribute("transform", `translate(${(from[0] + to[0]) / 2} ${Math.max(above, 14)})`);
+      words.setAttribute("transform", `translate(${to[0]} ${to[1] + (to[1] < from[1] ? -15 : 15)})`);
       parts.push(words);
     }
     if (cross) parts.push(...outline(`M${cross[0] - 14} ${cross[1]}h28M${cross[0]} ${cross[1] - 14}v28`, CHOSEN));

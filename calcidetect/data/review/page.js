@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { byId, make, refill, roving } from "./dom.js";
-import { KEYS, actionOf, keyWords } from "./keys.js";
+import { actionOf, keyWords } from "./keys.js";
 import { filmRow, listedFilms, markName, markRow, regionWords, shortName, showDetails } from "./panels.js";
 import { Session } from "./session.js";
 import { Viewer } from "./viewer.js";
@@ -69,7 +69,7 @@ async function showFilm() {
 }
 
 function source(entry) {
-  const note = entry.spacing_source === "detector" ? " at the detector" : "";
+  const note = entry.spacing_source === "detector" ? " (detector)" : "";
   return { rows: entry.rows, cols: entry.cols, spacing: { mm: entry.spacing_mm, note }, load: (level) => api.pixels(entry.id, level) };
 }
 
@@ -389,7 +389,10 @@ async function start() {
     return trouble("run", error.message, [["Try again", start]]);
   }
   const wanted = Number(/^#film-(\d+)$/.exec(location.hash)?.[1]);
-  const films = session.run.films;
+  const { films, min_score: least, min_score_help: help } = session.run;
+  byId("threshold").min = least;
+  byId("threshold-help").textContent = help;
+  byId("threshold-help").hidden = !help;
   const first = films.find((entry) => entry.id === wanted) ?? films.find((entry) => entry.status === "ok") ?? films[0];
   if (first) await openFilm(first.id);
   else trouble("run", "This folder holds no film; scan some into it first.", []);

@@ -121,7 +121,7 @@ function facts(mark) {
     ["To bone", distance(mark)],
     ["Looks", mark.look ?? ""],
     ["Notes", (mark.flags ?? []).map((flag) => FLAGS[flag] ?? plain(flag)).join(", ")],
-    ["Decided", mark.reader ? `${mark.reader}, ${new Date(mark.time).toLocaleString()}` : ""],
+    ["Decided", mark.author ? `${mark.author}, ${new Date(mark.time).toLocaleString()}` : ""],
   ];
   return make("dl", {}, ...pairs.filter((pair) => pair[1]).flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
 }

@@ -42,18 +42,24 @@ export class Session extends EventTarget {
     }
   }
 
-  // All marks, those of the program that nobody decided on included; `shown` says which the reader asked to see.
+  // All marks, those of the program that nobody decided on included; `shown` are those that the reader asked to see.
   get marks() {
     if (!this.state) return [];
-    const known = new Set(this.state.marks.map((mark) => mark.id));
-    const rest = this.state.candidates.filter((item) => !known.has(item.id));
-    const marks = [...this.state.marks, ...rest.map((item) => ({ ...item, state: "undecided", origin: item.id }))];
-    let own = 0;
-    return marks.map((mark) => ({ ...mark, own: mark.origin === "reader", tag: mark.id > 0 ? `${mark.id}` : `+${++own}` }));
+    const { marks, candidates } = this.state;
+    const known = new Set(marks.map((mark) => mark.id));
+    const why = new Map(candidates.map((item) => [item.id, item.reasons]));
+    const rest = candidates.filter((item) => !known.has(item.id)).map((item) => ({ ...item, state: "undecided", origin: item.id }));
+    let unnumbered = 0;
+    return [...marks, ...rest].map((mark) => ({
+      ...mark,
+      own: mark.origin === "reader",
+      tag: mark.id > 0 ? `${mark.id}` : `+${++unnumbered}`,
+      reasons: why.get(mark.origin),
+    }));
   }
 
   get shown() {
-    return this.marks.filter((mark) => this._isShown(mark)).sort((a, b) => (b.own ? -1 : b.score) - (a.own ? -1 : a.score));
+    return this.marks.filter((mark) => this._isShown(mark)).sort((a, b) => (b.score ?? -1) - (a.score ?? -1));
   }
 
   _isShown(mark) {
@@ -134,15 +140,10 @@ export class Session extends EventTarget {
   _take(state) {
     this.state = state;
     if (this.chosen !== null && !this.mark) this.chosen = null;
-    const decided = state.marks.filter((mark) => mark.state !== "undecided").length;
-    Object.assign(this.entry, { decided, reviewed: state.reviewed, n_marks: this._countMarks() });
+    const { decided, reviewed, n_marks } = state;
+    Object.assign(this.entry, { decided, reviewed, n_marks });
     this.tell("films");
     this.tell("marks");
-  }
-
-  _countMarks() {
-    const at = this.run.operating_point;
-    return this.marks.filter((mark) => mark.own || mark.state !== "undecided" || (mark.label === "calcification" && mark.score >= at)).length;
   }
 
   _trouble(text, offers) {

@@ -14,6 +14,7 @@ const SLOW_MS = 55; // from frames slower than this on, the film is drawn coarse
 const REST_MS = 160; // after this it counts as at rest, and is drawn fine again
 const LEAST_WIDTH = 64; // of a window, of 65536 values
 const MOST_VALUE = 65535;
+const SURE_PX = 768; // a level of at least this longer side is there, before a film has told how many it has
 const PATIENCE_MS = 3000; // for a graphics card to come back
 
 // Presets from the film's own greys: soft tissue is the darker part of what was exposed, bone the brighter.
@@ -79,6 +80,7 @@ export class Viewer extends EventTarget {
   async showFilm(film) {
     this.clear();
     this.film = film;
+    this.levelCount = 1 + Math.max(0, Math.floor(Math.log2(Math.max(film.rows, film.cols) / SURE_PX)));
     this._measureHost();
     this.fit();
     const level = await this._load(this._wanted());
@@ -89,7 +91,7 @@ export class Viewer extends EventTarget {
   clear() {
     this.painter.forget();
     Object.assign(this, { film: null, levels: [], pending: new Map(), windows: {}, mask: null, measures: [], marks: [], ways: [] });
-    Object.assign(this, { inverted: false, range: [0, MOST_VALUE], levelCount: Infinity });
+    Object.assign(this, { inverted: false, range: [0, MOST_VALUE], levelCount: 1 });
     this.cancel();
     this.redrawMarks();
   }
@@ -461,7 +463,7 @@ export class Viewer extends EventTarget {
     const trace = this.trace.map(screen);
     const ahead = this.gestures.ahead?.to ?? (this.trace.length ? this.cross : null);
     if (this.tool === "measure" && ahead) {
-      const from = this.gestures.ahead?.from ?? this.trace[0] ?? ahead;
+      const from = this.gestures.ahead?.from ?? this.trace[0];
       lines.push({ from: screen(from), to: screen(ahead), text: this.lengthText(from, ahead) });
     } else if (ahead && trace.length) {
       trace.push(screen(ahead));
