@@ -193,7 +193,7 @@ def test_labelled_kind_gets_one_box_around_all_of_it(tmp_path):
 def test_long_axis_of_a_film_with_oblong_pixels_is_taken_on_square_ones():
     grid = Grid(shape=(100, 50), source_shape=(50, 50), spacing_mm=1.0, spacing_source="given", nominal_mm=1.0)
     line = small_candidate(contour=((10.0, 10.0), (20.0, 10.0)))  # 10 rows of the file are 20 of the square grid
-    assert sr.long_axis(line, grid, grid) == pytest.approx(21)
+    assert sr.long_axis(line, grid, rim_px=1.0) == pytest.approx(21)
 
 
 def test_each_mark_gets_one_arrow_and_labelled_kinds_none(tmp_path):

@@ -6,27 +6,31 @@ import csv
 import dataclasses
 import io
 import json
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from calcidetect import __version__
+from calcidetect import __version__, dicom_out
 from calcidetect.batch import coco
 from calcidetect.batch.results import FilmResult
-from calcidetect.errors import ConfigError
+from calcidetect.errors import ConfigError, OutputError
 from calcidetect.formats.shapes import flat_outline
 from calcidetect.review.answers import DISCLAIMER, film_answer, state_of
 from calcidetect.review.decisions import DecisionStore
 from calcidetect.review.marks import FilmState, Mark
+from calcidetect.review.pictures import load_scanned
 from calcidetect.review.run_folder import ReviewFilm, RunFolder
-from calcidetect.writers import CANDIDATE_COLUMNS, Row, candidate_row, write_bytes
+from calcidetect.types import MARK, Grid, Radiograph, Report
+from calcidetect.writers import CANDIDATE_COLUMNS, FORMATS, Row, candidate_row, check_formats, make_folder, write_bytes
 
-EXPORTS = {"csv": ".csv", "json": ".json", "coco": ".coco.json"}
+EXPORTS = {"csv": ".csv", "json": ".json", "coco": ".coco.json", "sr": ".sr.zip"}
 """What can be exported, and the suffixes of the files."""
 
 REVIEW_COLUMNS = (*CANDIDATE_COLUMNS, "state", "origin", "reader", "time", "comment")
 """Of the table: those of ``candidates.csv``, then the decision."""
 
-_KINDS = {"csv": "text/csv", "json": "application/json", "coco": "application/json"}
+_KINDS = {"csv": "text/csv", "json": "application/json", "coco": "application/json", "sr": "application/zip"}
 
 
 class Reviewed(NamedTuple):
@@ -45,14 +49,30 @@ def export(form: str, folder: RunFolder, decisions: DecisionStore) -> tuple[str,
         When the folder has vanished, or no film can be written this way.
     """
     films = reviewed_films(folder, decisions)
-    make = {"csv": _csv, "json": _json, "coco": _coco}[form]
-    return f"review{EXPORTS[form]}", _KINDS[form], make(films, decisions)
+    if form == "sr":
+        data = _zipped(verified_reports(films, folder))
+    else:
+        data = {"csv": _csv, "json": _json, "coco": _coco}[form](films, decisions)
+    return f"review{EXPORTS[form]}", _KINDS[form], data
 
 
 def write_export(form: str, folder: RunFolder, decisions: DecisionStore, to: Path) -> tuple[Path, ...]:
-    """Write an export into a file, or under its usual name into a folder that is there; return what was written."""
+    """Write an export into a file, or under its usual name into a folder that is there; return what was written.
+
+    DICOM reports become a file for each film in a folder that is made when missing, or one archive where `to` ends in
+    ``.zip``.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown export, or one whose library is not installed.
+    OutputError
+        When nothing can be written.
+    """
     if form not in EXPORTS:
         raise ConfigError(f"There is no export {form!r}; choose from {', '.join(EXPORTS)}.")
+    if form == "sr" and to.suffix.lower() != ".zip":
+        return _write_reports(verified_reports(reviewed_films(folder, decisions), folder), to)
     name, _, data = export(form, folder, decisions)
     path = to / name if to.is_dir() else to
     write_bytes(path, data)
@@ -117,3 +137,83 @@ def _accepted(film: ReviewFilm, state: FilmState) -> FilmResult:
 def accepted(state: FilmState) -> tuple[Mark, ...]:
     """The marks that a reader has accepted or drawn."""
     return tuple(mark for mark in state.marks if mark.state == "accepted")
+
+
+# --- DICOM ------------------------------------------------------------------------------------------------------------
+
+
+def verified_reports(films: list[Reviewed], folder: RunFolder) -> dict[str, bytes]:
+    """File names and bytes of a verified report for each DICOM film that a reader has marked as reviewed.
+
+    Raises
+    ------
+    ConfigError
+        When highdicom is not installed.
+    OutputError
+        When no such film is reviewed, or one can't be reported.
+    """
+    check_formats(["sr"])
+    done = [item for item in films if item.state.reviewed]
+    reports = {}
+    for film, state in done:
+        radiograph = load_scanned(film, folder)
+        if radiograph.source.sop_uid:
+            reading = _reading(film, state, radiograph, folder)
+            reports[f"{film.result.name or film.id}.review.sr.dcm"] = dicom_out.encode_reading(reading)
+    if not reports:
+        raise OutputError(
+            f"{len(done)} films are marked as reviewed, none of them DICOM; a verified report is made of DICOM films "
+            "that a reader is done with."
+        )
+    return reports
+
+
+def _reading(film: ReviewFilm, state: FilmState, radiograph: Radiograph, folder: RunFolder) -> dicom_out.Reading:
+    """What was accepted, in the place of the candidates of the scan's own report."""
+    run, marks = folder.run(), accepted(state)
+    comments = (state.comment, *(mark.comment for mark in marks))
+    report = Report(
+        source=radiograph.source,
+        grid=radiograph.grid,
+        region=film.result.film["region"],
+        laterality=film.result.film["laterality"],
+        candidates=tuple(dataclasses.replace(mark.candidate, id=mark.id) for mark in marks),
+        min_score=run.min_score,
+        burden_mm2=burden(marks, radiograph.grid),
+        bone_step=1.0,  # of the film's signal; no report states it
+        bone_confidence=0.0,
+        flags=(),
+        settings=run.config.flat(),
+        settings_hash=run.recipe["settings_hash"],
+    )
+    return dicom_out.Reading(
+        report=report,
+        reader=state.reader,
+        time=state.time,
+        revision=state.last,
+        rim_px=run.config.grid.working_mm / radiograph.grid.nominal_mm,
+        comments=tuple(filter(None, comments)),
+        previous=str(folder.folder / f"{film.result.name}{FORMATS['sr'].suffix}"),
+    )
+
+
+def burden(marks: Iterable[Mark], grid: Grid) -> float | None:
+    """Summed area of calcification that was accepted, in mm2; None without spacing."""
+    if grid.spacing_mm is None:
+        return None
+    return sum(mark.candidate.area_mm2 or 0.0 for mark in marks if mark.candidate.label == MARK)
+
+
+def _zipped(reports: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in reports.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def _write_reports(reports: dict[str, bytes], folder: Path) -> tuple[Path, ...]:
+    make_folder(folder)
+    for name, data in reports.items():
+        write_bytes(folder / name, data)
+    return tuple(folder / name for name in reports)

@@ -6,7 +6,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,7 +63,7 @@ class Pictures:
         path = self._folder.path(film)
         state = path.stat()
         key = (film.id, film.result.pixel_hash, state.st_mtime_ns, state.st_size)
-        return self._pyramids.get(key, lambda: pyramid(load_scanned(film, path), self._folder.run().config))
+        return self._pyramids.get(key, lambda: pyramid(load_scanned(film, self._folder), self._folder.run().config))
 
     def bone(self, film: ReviewFilm) -> bytes:
         """PNG of the film's bone mask, uint8 0 and 255 in its own matrix: the run's, else computed now.
@@ -80,20 +79,20 @@ class Pictures:
         return self._masks.get((film.id, film.result.pixel_hash), lambda: self._segmented(film))
 
     def _segmented(self, film: ReviewFilm) -> bytes:
-        run, radiograph = self._folder.run(), load_scanned(film, self._folder.path(film))
+        run, radiograph = self._folder.run(), load_scanned(film, self._folder)
         scan = pipeline.scan(radiograph, config=run.config, region=film.told[2] or run.recipe["region"])
         return writers.FORMATS["bone"].encode(scan)
 
 
-def load_scanned(film: ReviewFilm, path: Path) -> Radiograph:
-    """Read a film again.
+def load_scanned(film: ReviewFilm, folder: RunFolder) -> Radiograph:
+    """Read a film again, as it was scanned.
 
     Raises
     ------
     ReadError
-        When it can't be decoded, or holds other pixels than were scanned.
+        When it is gone, can't be decoded, or holds other pixels than were scanned.
     """
-    radiograph = readers.load(path, spacing_mm=film.told[0])
+    radiograph = readers.load(folder.path(film), spacing_mm=film.told[0] or folder.run().recipe["spacing_mm"])
     if film.result.pixel_hash not in ("", radiograph.source.pixel_hash):
         raise ReadError(f"{film.name} is another film than the one that was scanned; scan it again.")
     return radiograph
