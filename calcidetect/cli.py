@@ -45,6 +45,7 @@ _SOFT_HELP = (
     "JSON with polygons of soft tissue: a list of {film, soft} or {film: [polygons]}; without it, the body more than "
     "2 mm from what the program takes for bone (on chest films this holds the lungs: give polygons)"
 )
+_TRUTH_HELP = "truth.json of simulate, annotations, or decisions.sqlite of review"
 _CROP_HELP = "show the exposed field without shutters and frames (the default), or the whole film"
 _NOTICE = "Candidates for a human reader; not for diagnosis."
 
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(commands)
     _add_node(commands)
     _add_review(commands)
+    _add_fit(commands)
     return parser
 
 
@@ -171,7 +173,12 @@ def _add_phantom(commands: Any) -> None:
 def _add_evaluate(commands: Any) -> None:
     parser = commands.add_parser("evaluate", help="judge results against what is known of the films")
     parser.add_argument("results", metavar="DIR", help="folder that scan wrote, with --min-score 0")
-    parser.add_argument("--truth", required=True, metavar="FILE", help="truth.json of simulate, or annotations")
+    parser.add_argument(
+        "--truth",
+        required=True,
+        metavar="FILE",
+        help=_TRUTH_HELP,
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for numbers and pictures")
     parser.add_argument("--masks", metavar="DIR", help="folder of bone masks NAME.png")
     parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the bootstrap (0)")
@@ -241,6 +248,19 @@ def _add_review(commands: Any) -> None:
     parser.add_argument("--export", choices=("csv", "json", "coco", "sr"), help="write the decisions, open no page")
     parser.add_argument("--to", metavar="PATH", help="file or folder of the export")
     parser.set_defaults(run=_review)
+
+
+def _add_fit(commands: Any) -> None:
+    parser = commands.add_parser(
+        "fit",
+        help="fit the scorer anew on readers' decisions",
+        description="Fit the scorer's tables anew on the films that readers have reviewed; print figures on films held "
+        "out, before and after. Use the result with --set score.tables=FILE.",
+    )
+    parser.add_argument("results", nargs="+", metavar="DIR", help="folders with decisions of calcidetect review")
+    parser.add_argument("--out", required=True, metavar="FILE", help="JSON file for the tables")
+    parser.add_argument("--root", metavar="DIR", help="folder that films are named relative to")
+    parser.set_defaults(run=_fit)
 
 
 def _natural(text: str) -> int:
@@ -505,6 +525,16 @@ def _node(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _fit(args: argparse.Namespace) -> int:
+    from calcidetect.refit import refit_scores
+
+    with _stoppable(), _bar() as advance:
+        trial = refit_scores(args.results, args.out, root=args.root, progress=advance)
+    print("\n".join(trial.lines))
+    print(f"tables in {args.out}; use them with --set score.tables={args.out}")
+    return EXIT_OK
+
+
 def _review(args: argparse.Namespace) -> int:
     from calcidetect import review
 
@@ -567,7 +597,8 @@ def _settings(args: argparse.Namespace) -> int:
     for section in dataclasses.fields(Config):
         for item in dataclasses.fields(getattr(Config(), section.name)):
             about = item.metadata
-            print(f"{section.name}.{item.name} = {item.default}  ({about['low']} to {about['high']} {about['unit']})")
+            bounds = f"{about['low']} to {about['high']} " if "low" in about else ""
+            print(f"{section.name}.{item.name} = {item.default}  ({bounds}{about['unit']})")
             print(f"    {about['help']}")
     return EXIT_OK
 

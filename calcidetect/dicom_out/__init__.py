@@ -1,8 +1,8 @@
 """Results as DICOM objects that a PACS files in the film's own study: the one importer of highdicom.
 
 `sr` makes the structured report, `verified` that of a reader, `sc` the overlay as secondary capture, `seg` the masks,
-`gsps` the arrows and letters as a presentation state. All but a reader's are marked as unverified and not for diagnosis.
-The same scan gives the same UIDs, so that a rerun replaces instead of multiplying.
+`gsps` the arrows and letters as a presentation state. All but a reader's are marked as unverified and not for
+diagnosis. The same scan gives the same UIDs, so that a rerun replaces instead of multiplying.
 """
 
 from __future__ import annotations

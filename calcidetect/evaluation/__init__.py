@@ -12,6 +12,7 @@ from typing import Any
 
 from calcidetect.evaluate.statistics import DRAWS
 from calcidetect.evaluation.bone import bone_figures
+from calcidetect.evaluation.decided import is_decisions, read_decided
 from calcidetect.evaluation.figures import CURVE_AT, Curve, all_figures
 from calcidetect.evaluation.judged import JudgedFilm, judge_film
 from calcidetect.evaluation.pictures import draw_froc, draw_gallery, false_marks, misses
@@ -42,7 +43,8 @@ def evaluate_results(
     results
         Folder that a scan wrote, best with ``min_score=0``.
     truth
-        JSON: ``truth.json`` of simulated films, or a list of annotated films.
+        JSON: ``truth.json`` of simulated films, or a list of annotated films; or the ``decisions.sqlite`` of readers,
+        beside the journal of the run that they read.
     out
         Folder for the evaluation; made when missing.
     masks
@@ -62,14 +64,16 @@ def evaluate_results(
     OutputError
         When a file can't be written.
     """
-    scanned, known, folder = read_results(Path(results)), read_truth(Path(truth)), Path(out)
+    scanned, folder = read_results(Path(results)), Path(out)
+    known, unread = read_decided(Path(truth)) if is_decisions(Path(truth)) else (read_truth(Path(truth)), 0)
     pairs = pair_films(scanned, known)
     films = [judge_film(pair) for pair in pairs]
     bone, bone_trouble = bone_figures(pairs, scanned.folder, None if masks is None else Path(masks))
     figures, curve = all_figures(films, draws=draws, seed=seed)
     make_folder(folder)
     picture_trouble = _draw(films, figures, curve, folder, moved_to=Path(truth).parent)
-    warnings = [*_warnings(scanned, known, pairs), *bone_trouble, *picture_trouble]
+    left_out = [f"{unread} films are not marked as reviewed and are left out."] * bool(unread)
+    warnings = [*left_out, *_warnings(scanned, known, pairs), *bone_trouble, *picture_trouble]
     result = {"version": VERSION, "draws": draws, "seed": seed, "warnings": warnings, **figures, "bone": bone}
     write_bytes(folder / "evaluation.json", (json.dumps(result, indent=1, allow_nan=False) + "\n").encode("ascii"))
     write_bytes(folder / "froc.csv", _curve_table(curve))
