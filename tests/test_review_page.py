@@ -323,11 +323,17 @@ def test_chosen_mark_is_dragged_elsewhere(page):
 
 def test_comments_are_kept_when_their_field_is_left(page):
     page.keys("j", "c", "near the tendon", Keys.ESCAPE)
-    page.says("comment kept")
+    page.says("Comment on mark 1: “near the tendon”")
     page.find("#film-comment").send_keys("rotated", Keys.ESCAPE)
-    page.says("Comment on the film kept")
+    page.says("Comment on the film: “rotated”")
     page.driver.refresh()
     page.wait(lambda: page.find("#film-comment").get_attribute("value") == "rotated")
+
+
+def test_what_is_typed_while_a_decision_is_under_way_stays(page):
+    page.keys("ja", "c", "held text", Keys.ESCAPE)
+    page.says("“held text”")
+    assert page.states()[0] == "accepted"
 
 
 def test_threshold_shows_fainter_candidates_which_can_be_decided_on(page):

@@ -1,4 +1,4 @@
-// What the page asks of its server, and what went wrong in words for a reader. All addresses are relative to the page's.
+// What the page asks of its server, and what went wrong in words for a reader. Addresses are relative to the page's.
 
 // `kind`: "stale" (decided elsewhere meanwhile), "gone" (no server), "refused" (it answered, and said why).
 export class Trouble extends Error {
@@ -8,7 +8,8 @@ export class Trouble extends Error {
   }
 }
 
-const GONE = "The page's server does not answer. Start it again with the same command; if it prints another address, open that one.";
+const GONE =
+  "The page's server does not answer. Start it again with the same command, and open the address that it prints.";
 
 async function ask(path, options = {}) {
   let answer;
@@ -27,7 +28,9 @@ async function reason(answer) {
     return told.error ?? told.detail ?? `The server answered ${answer.status}.`;
   } catch (error) {
     const token = answer.status === 403 || answer.status === 404;
-    return token ? "This address is not valid any more; open the one that the server printed." : `The server answered ${answer.status}.`;
+    return token
+      ? "This address is not valid any more; open the one that the server printed."
+      : `The server answered ${answer.status}.`;
   }
 }
 

@@ -20,7 +20,13 @@ function bytes(view) {
 function source(model) {
   const { rows, cols, range, window, spacing } = model.get("film");
   const levels = model.get("levels");
-  const load = async (k) => ({ ...levels[k], pixels: new Uint16Array(bytes(levels[k].pixels)), levels: levels.length, range, window });
+  const load = async (k) => ({
+    ...levels[k],
+    pixels: new Uint16Array(bytes(levels[k].pixels)),
+    levels: levels.length,
+    range,
+    window,
+  });
   return { rows, cols, spacing, load };
 }
 

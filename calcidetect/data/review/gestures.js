@@ -118,7 +118,10 @@ export class Gestures {
     if (!other) return;
     const { viewer } = this;
     const spread = (point) => Math.max(1, Math.hypot(point[0] - other[0], point[1] - other[1]));
-    viewer.zoomTo((viewer.scale * spread(at)) / spread(before), [(before[0] + other[0]) / 2, (before[1] + other[1]) / 2]);
+    viewer.zoomTo((viewer.scale * spread(at)) / spread(before), [
+      (before[0] + other[0]) / 2,
+      (before[1] + other[1]) / 2,
+    ]);
     viewer.panBy((at[0] - before[0]) / 2, (at[1] - before[1]) / 2);
   }
 

@@ -70,7 +70,14 @@ export function element(name, attributes = {}, ...children) {
 }
 
 function rimmed(name, attributes, ink) {
-  return element(name, { "paint-order": "stroke", stroke: "#000", "stroke-width": 3, "stroke-linejoin": "round", fill: ink, ...attributes });
+  return element(name, {
+    "paint-order": "stroke",
+    stroke: "#000",
+    "stroke-width": 3,
+    "stroke-linejoin": "round",
+    fill: ink,
+    ...attributes,
+  });
 }
 
 function pathOf(points, closed) {
@@ -87,7 +94,17 @@ function outline(path, ink, dash = "") {
 }
 
 function label(text, ink, size = 12) {
-  const made = rimmed("text", { "font-size": size, "font-family": "system-ui, sans-serif", "font-weight": 600, "text-anchor": "middle", "dominant-baseline": "central" }, ink);
+  const made = rimmed(
+    "text",
+    {
+      "font-size": size,
+      "font-family": "system-ui, sans-serif",
+      "font-weight": 600,
+      "text-anchor": "middle",
+      "dominant-baseline": "central",
+    },
+    ink,
+  );
   made.textContent = text;
   return made;
 }
@@ -119,7 +136,11 @@ export class MarkLayer {
   }
 
   _shape(mark, way, { ink, selected, reach }) {
-    const group = element("g", { "data-mark": mark.id, cursor: "pointer", opacity: mark.state === "rejected" && !selected ? 0.7 : 1 });
+    const group = element("g", {
+      "data-mark": mark.id,
+      cursor: "pointer",
+      opacity: mark.state === "rejected" && !selected ? 0.7 : 1,
+    });
     const letter = LETTERS[mark.label];
     const tag = label(`${mark.tag ?? ""}${TICKS[mark.state]}`, ink, 11);
     const figure = letter ? label(letter, ink, 20) : this._arrow(mark, ink, selected);
@@ -134,8 +155,17 @@ export class MarkLayer {
   _arrow(mark, ink, selected) {
     const shaft = selected ? 2.2 : 1.7;
     const head = selected ? 7 : 6;
-    const points = [[0, 0], [-14, -head], [-11.5, -shaft], [-ARROW_PX, -shaft], [-ARROW_PX, shaft], [-11.5, shaft], [-14, head]];
-    const style = mark.state === "rejected" ? { fill: "#000", "fill-opacity": 0.5, stroke: ink, "stroke-width": 1.4 } : {};
+    const points = [
+      [0, 0],
+      [-14, -head],
+      [-11.5, -shaft],
+      [-ARROW_PX, -shaft],
+      [-ARROW_PX, shaft],
+      [-11.5, shaft],
+      [-14, head],
+    ];
+    const style =
+      mark.state === "rejected" ? { fill: "#000", "fill-opacity": 0.5, stroke: ink, "stroke-width": 1.4 } : {};
     return rimmed("polygon", { points: points.join(" "), "stroke-width": 2.4, ...style }, ink);
   }
 

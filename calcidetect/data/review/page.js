@@ -6,7 +6,7 @@ import { actionOf, keyWords } from "./keys.js";
 import { filmRow, listedFilms, markName, markRow, regionWords, shortName, showDetails } from "./panels.js";
 import { Session } from "./session.js";
 import { Viewer } from "./viewer.js";
-import { KINDS, SPACINGS, plain } from "./words.js";
+import { KINDS, SPACINGS, unusual } from "./words.js";
 
 const STEP_PX = 8; // that an arrow key moves the cross, of the screen
 const FAR_PX = 40; // the same with Shift, and what an arrow key pans
@@ -28,17 +28,46 @@ const session = new Session();
 
 // --- films
 
+const rows = new Map(); // of the list, by film
+
+function filmRowOf(entry) {
+  const row = filmRow(entry, { current: entry === session.entry, open: () => openFilm(entry.id) });
+  rows.get(entry)?.replaceWith(row);
+  rows.set(entry, row);
+  return row;
+}
+
+// One row alone: a run may have ten thousand.
+function showEntry(entry) {
+  const row = rows.get(entry);
+  if (!row?.isConnected) return;
+  const focused = row.contains(document.activeElement);
+  const made = filmRowOf(entry);
+  if (focused) made.querySelector("button").focus({ preventScroll: true });
+}
+
+function countFilms(shown) {
+  const done = session.run.films.filter((entry) => entry.reviewed).length;
+  byId("films-count").textContent = `${shown} of ${session.run.films.length} shown, ${done} reviewed`;
+}
+
 function showFilms() {
   if (!session.run) return;
-  const films = listedFilms(session.run.films, { filter: byId("films-filter").value, which: byId("films-which").value });
-  const done = session.run.films.filter((entry) => entry.reviewed).length;
-  byId("films-count").textContent = `${films.length} of ${session.run.films.length} shown, ${done} reviewed`;
-  refill(byId("films-list"), ...films.map((entry) => filmRow(entry, { current: entry === session.entry, open: () => openFilm(entry.id) })));
+  const films = listedFilms(session.run.films, {
+    filter: byId("films-filter").value,
+    which: byId("films-which").value,
+  });
+  rows.clear();
+  refill(byId("films-list"), ...films.map(filmRowOf));
+  countFilms(films.length);
   if (!films.includes(session.entry)) byId("films-list").querySelector("button")?.setAttribute("tabindex", "0");
 }
 
 function stepFilm(step) {
-  const films = listedFilms(session.run.films, { filter: byId("films-filter").value, which: byId("films-which").value });
+  const films = listedFilms(session.run.films, {
+    filter: byId("films-filter").value,
+    which: byId("films-which").value,
+  });
   const at = films.indexOf(session.entry);
   const next = films[at < 0 ? 0 : at + step];
   if (next) openFilm(next.id);
@@ -54,11 +83,13 @@ async function showFilm() {
   const { entry } = session;
   history.replaceState(null, "", `#film-${entry.id}`);
   clearTrouble();
-  byId("film-name").textContent = [shortName(entry.film), regionWords(entry), ...(entry.flags ?? []).map(plain)].join(" · ");
+  byId("film-name").textContent = [shortName(entry.film), regionWords(entry), ...unusual(entry.flags)].join(" · ");
   document.title = `${shortName(entry.film)} · calcidetect`;
   byId("spacing").textContent = spacingWords(entry);
   setTool("window");
-  showFilms();
+  showEntry(showFilm.last);
+  showEntry(entry);
+  showFilm.last = entry;
   byId("films-list").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   if (entry.status !== "ok") {
     viewer.clear();
@@ -70,7 +101,12 @@ async function showFilm() {
 
 function source(entry) {
   const note = entry.spacing_source === "detector" ? " (detector)" : "";
-  return { rows: entry.rows, cols: entry.cols, spacing: { mm: entry.spacing_mm, note }, load: (level) => api.pixels(entry.id, level) };
+  return {
+    rows: entry.rows,
+    cols: entry.cols,
+    spacing: { mm: entry.spacing_mm, note },
+    load: (level) => api.pixels(entry.id, level),
+  };
 }
 
 function spacingWords(entry) {
@@ -84,17 +120,41 @@ function showMarks() {
   const marks = session.shown;
   viewer.setMarks(marks.map(onFilm), session.chosen);
   const current = marks.some((mark) => mark.id === session.chosen);
-  refill(byId("marks-list"), ...marks.map((mark, k) => markRow(mark, { current: mark.id === session.chosen, reachable: !current && k === 0, choose: () => choose(mark.id) })));
+  refill(
+    byId("marks-list"),
+    ...marks.map((mark, k) =>
+      markRow(mark, {
+        current: mark.id === session.chosen,
+        reachable: !current && k === 0,
+        choose: () => choose(mark.id),
+      }),
+    ),
+  );
   byId("marks-list").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   byId("marks-title").textContent = session.state ? `Marks: ${marks.length}` : "Marks";
-  showDetails(byId("details"), session.mark, { labels: session.run?.labels ?? [], act });
+  showMark();
   byId("threshold-value").textContent = session.threshold.toFixed(2);
   byId("threshold").value = session.threshold;
   press("reviewed", Boolean(session.state?.reviewed));
   const comment = byId("film-comment");
   if (comment !== document.activeElement) comment.value = session.state?.comment ?? "";
-  for (const [name, possible] of [["undo", "can_undo"], ["redo", "can_redo"]]) button(name).disabled = !session.state?.[possible];
-  for (const control of [button("reviewed"), comment, byId("threshold"), byId("other-kinds")]) control.disabled = !session.state;
+  for (const [name, possible] of [
+    ["undo", "can_undo"],
+    ["redo", "can_redo"],
+  ])
+    button(name).disabled = !session.state?.[possible];
+  for (const control of [button("reviewed"), comment, byId("threshold"), byId("other-kinds")])
+    control.disabled = !session.state;
+}
+
+// What is typed on a mark stays, and stays that mark's, whatever happens meanwhile.
+function showMark() {
+  const details = byId("details");
+  if (details.contains(document.activeElement) && typing()) return;
+  const { mark } = session;
+  const actOn = (action, value) => act(action, value, mark);
+  showDetails(details, mark, { labels: session.run?.labels ?? [], act: actOn });
+  details.dataset.comment = mark?.comment ?? "";
 }
 
 function onFilm(mark) {
@@ -107,23 +167,35 @@ function choose(id) {
   session.choose(id);
   const { mark } = session;
   if (mark) viewer.reveal(mark.col, mark.row);
-  if (mark) say(`${markName(mark)}, ${KINDS[mark.label]}, ${mark.zone}`);
+  if (mark) tell(`${markName(mark)}, ${KINDS[mark.label]}, ${mark.zone}`);
 }
 
 // --- decisions
 
-const PAST = { accept: "accepted", reject: "rejected", reopen: "undecided again", remove: "removed", move: "moved", comment: "comment kept", relabel: "relabelled" };
+const PAST = {
+  accept: "accepted",
+  reject: "rejected",
+  reopen: "undecided again",
+  remove: "removed",
+  move: "moved",
+  relabel: "relabelled",
+};
 
 // A decision on the chosen mark.
-function act(action, value) {
-  const { mark } = session;
+function act(action, value, mark = session.mark) {
   if (!mark) return say("Choose a mark first.");
   if (action === "move") return setTool("move");
   if (action === "remove" && !mark.own) return say("Only own marks can be removed; reject this one.");
   const told = action === "relabel" ? { label: value } : action === "comment" ? { text: value } : {};
-  return decide({ action, mark: mark.id, ...told }, `${markName(mark)} ${PAST[action]}${told.label ? ` as ${KINDS[value]}` : ""}`).then((kept) => {
-    if (kept && (action === "accept" || action === "reject") && session.chosen === mark.id) session.step(1, { open: true });
+  return decide({ action, mark: mark.id, ...told }, pastWords(mark, action, value)).then((kept) => {
+    const settled = action === "accept" || action === "reject";
+    if (kept && settled && session.chosen === mark.id && !typing()) session.step(1, { open: true });
   });
+}
+
+function pastWords(mark, action, value) {
+  if (action === "comment") return `comment on ${markName(mark)}: “${value}”`;
+  return `${markName(mark)} ${PAST[action]}${action === "relabel" ? ` as ${KINDS[value]}` : ""}`;
 }
 
 function decide(decision, words) {
@@ -139,7 +211,10 @@ function flushComments() {
 
 function place({ tool, x, y, contour }) {
   setTool("window");
-  decide({ action: TOOL_OF[tool], label: "calcification", ...(contour ? { contour } : { row: y, col: x }) }, `new ${tool} drawn`).then((kept) => {
+  decide(
+    { action: TOOL_OF[tool], label: "calcification", ...(contour ? { contour } : { row: y, col: x }) },
+    `new ${tool} drawn`,
+  ).then((kept) => {
     if (kept) session.choose(session.marks.filter((mark) => mark.own).at(-1)?.id ?? null);
   });
 }
@@ -147,14 +222,19 @@ function place({ tool, x, y, contour }) {
 function moveTo({ id, x, y }) {
   setTool("window");
   const mark = session.marks.find((item) => item.id === id);
-  if (mark) decide({ action: "move", mark: id, row: y, col: x }, `${markName(mark)} moved`).then((kept) => kept || showMarks());
+  if (mark)
+    decide({ action: "move", mark: id, row: y, col: x }, `${markName(mark)} moved`).then((kept) => kept || showMarks());
 }
 
 // --- what the page says
 
-function say(words) {
-  byId("status").textContent = "";
+// For screen readers alone.
+function tell(words) {
   byId("status").textContent = words;
+}
+
+function say(words) {
+  tell(words);
   const note = byId("note");
   note.textContent = words;
   note.hidden = false;
@@ -169,24 +249,31 @@ function noteTool() {
 
 function trouble(key, text, offers) {
   clearTrouble(key);
-  const buttons = offers.map(([words, choice]) => make("button", { type: "button", onclick: () => (clearTrouble(key), choice()) }, words));
+  const buttons = offers.map(([words, choice]) =>
+    make("button", { type: "button", onclick: () => (clearTrouble(key), choice()) }, words),
+  );
   byId("trouble").append(make("div", { "data-trouble": key }, make("p", {}, text), ...buttons));
 }
 
 function clearTrouble(key) {
-  for (const shown of byId("trouble").querySelectorAll(key ? `[data-trouble="${key}"]` : "[data-trouble]")) shown.remove();
+  for (const shown of byId("trouble").querySelectorAll(key ? `[data-trouble="${key}"]` : "[data-trouble]"))
+    shown.remove();
 }
 
 function showView() {
   if (!viewer.film || !viewer.levels.some(Boolean)) return void (byId("view").textContent = "");
   const [low, high] = viewer.window.map((value) => viewer.signal(value));
-  byId("view").textContent = `window ${number(low)} to ${number(high)} · zoom ${Math.round(100 * viewer.scale * viewer.ratio)} %`;
-  const named = Object.entries(viewer.windows).find(([, window]) => window.every((value, k) => value === viewer.window[k]));
+  byId("view").textContent =
+    `window ${number(low)} to ${number(high)} · zoom ${Math.round(100 * viewer.scale * viewer.ratio)} %`;
+  const named = Object.entries(viewer.windows).find(([, window]) =>
+    window.every((value, k) => value === viewer.window[k]),
+  );
   byId("preset").value = named?.[0] ?? "";
   press("invert", viewer.inverted);
   press("marks", viewer.marksShown);
   press("bone", viewer.boneShown);
-  for (const tool of document.querySelectorAll("[data-tool]")) tool.setAttribute("aria-pressed", String(tool.dataset.tool === viewer.tool));
+  for (const tool of document.querySelectorAll("[data-tool]"))
+    tool.setAttribute("aria-pressed", String(tool.dataset.tool === viewer.tool));
 }
 
 function number(value) {
@@ -194,7 +281,10 @@ function number(value) {
 }
 
 function showCursor(place) {
-  const text = place && place.value !== null ? `row ${place.y.toFixed(0)}, column ${place.x.toFixed(0)}: ${number(viewer.signal(place.value))}` : "";
+  const text =
+    place && place.value !== null
+      ? `row ${place.y.toFixed(0)}, column ${place.x.toFixed(0)}: ${number(viewer.signal(place.value))}`
+      : "";
   byId("cursor").textContent = text;
 }
 
@@ -228,11 +318,15 @@ async function toggleBone() {
   } catch (error) {
     viewer.show({ bone: false });
     showView();
-    trouble("bone", `Bone can't be shown. ${error.message}`, [["Try again", toggleBone], ["Dismiss", () => {}]]);
+    trouble("bone", `Bone can't be shown. ${error.message}`, [
+      ["Try again", toggleBone],
+      ["Dismiss", () => {}],
+    ]);
   }
 }
 
 function cancel() {
+  byId("exports").open = false;
   if (document.activeElement !== stage) stage.focus();
   if (viewer.cancel()) return;
   if (viewer.placing) setTool("window");
@@ -247,7 +341,9 @@ function reviewed() {
 
 function later(action) {
   const possible = session.state?.[`can_${action}`];
-  return possible ? decide({ action }, action === "undo" ? "last decision taken back" : "decision made again") : say(`Nothing to ${action}.`);
+  return possible
+    ? decide({ action }, action === "undo" ? "last decision taken back" : "decision made again")
+    : say(`Nothing to ${action}.`);
 }
 
 function focus(id) {
@@ -284,8 +380,8 @@ const DO = {
   invert: () => viewer.invert(),
   fit: () => viewer.fit(),
   actual: () => viewer.actual(),
-  "zoom-in": () => viewer.zoomTo(viewer.scale * ZOOM_STEP),
-  "zoom-out": () => viewer.zoomTo(viewer.scale / ZOOM_STEP),
+  "zoom-in": () => zoom(ZOOM_STEP),
+  "zoom-out": () => zoom(1 / ZOOM_STEP),
   bare: () => viewer.show({ bare: true }),
   marks: () => (viewer.show({ marks: !viewer.marksShown }), showView()),
   bone: toggleBone,
@@ -299,6 +395,13 @@ function perform(action) {
   if (kind === "tool") setTool(name);
   else if (kind === "preset") viewer.preset(name);
   else DO[action]();
+}
+
+// Towards the chosen mark, as the keys have no pointer.
+function zoom(factor) {
+  const { mark } = session;
+  const at = mark && viewer.toScreen(mark.col, mark.row);
+  viewer.zoomTo(viewer.scale * factor, at && viewer.isInside(at) ? at : undefined);
 }
 
 function stepMark(step) {
@@ -331,6 +434,7 @@ function keyDown(event) {
 
 function listen() {
   session.addEventListener("films", showFilms);
+  session.addEventListener("entry", () => (showEntry(session.entry), countFilms(rows.size)));
   session.addEventListener("film", showFilm);
   session.addEventListener("marks", showMarks);
   session.addEventListener("trouble", ({ detail }) => trouble("decision", detail.text, detail.offers));
@@ -343,7 +447,9 @@ function listen() {
   viewer.addEventListener("measure", ({ detail }) => say(detail.text));
   viewer.addEventListener("view", showView);
   viewer.addEventListener("cursor", ({ detail }) => showCursor(detail));
-  viewer.addEventListener("trouble", ({ detail }) => trouble("film", `The film can't be shown. ${detail.error.message}`, [["Try again", () => viewer.retry()]]));
+  viewer.addEventListener("trouble", ({ detail }) =>
+    trouble("film", `The film can't be shown. ${detail.error.message}`, [["Try again", () => viewer.retry()]]),
+  );
   document.addEventListener("keydown", keyDown);
   document.addEventListener("keyup", (event) => event.key.toLowerCase() === "h" && viewer.show({ bare: false }));
   addEventListener("blur", () => viewer.show({ bare: false }));
@@ -352,22 +458,37 @@ function listen() {
 
 function typing() {
   const field = document.activeElement;
-  const kept = field?.id === "film-comment" ? session.state?.comment : session.mark?.comment;
+  const kept = field?.id === "film-comment" ? session.state?.comment : byId("details").dataset.comment;
   return field?.tagName === "TEXTAREA" && field.value !== (kept ?? "");
 }
 
 function controls() {
-  for (const item of document.querySelectorAll("[data-do]")) item.addEventListener("click", () => perform(item.dataset.do));
-  for (const item of document.querySelectorAll("[data-tool]")) item.addEventListener("click", () => setTool(item.dataset.tool));
+  for (const item of document.querySelectorAll("[data-do]"))
+    item.addEventListener("click", () => perform(item.dataset.do));
+  for (const item of document.querySelectorAll("[data-tool]"))
+    item.addEventListener("click", () => setTool(item.dataset.tool));
   byId("preset").addEventListener("change", ({ target }) => viewer.preset(target.value));
-  byId("threshold").addEventListener("input", ({ target }) => ((session.threshold = Number(target.value)), showMarks()));
+  byId("threshold").addEventListener(
+    "input",
+    ({ target }) => ((session.threshold = Number(target.value)), showMarks()),
+  );
   byId("other-kinds").addEventListener("change", ({ target }) => allKinds(target.checked));
-  byId("film-comment").addEventListener("change", ({ target }) => decide({ action: "comment", text: target.value }, "comment on the film kept"));
+  byId("film-comment").addEventListener("change", ({ target }) =>
+    decide({ action: "comment", text: target.value }, `comment on the film: “${target.value}”`),
+  );
   for (const name of ["films-filter", "films-which"]) byId(name).addEventListener("input", showFilms);
   byId("help-open").addEventListener("click", DO.help);
+  document.addEventListener(
+    "pointerdown",
+    ({ target }) => target.closest("#exports") || (byId("exports").open = false),
+  );
   const bare = byId("bare");
-  bare.addEventListener("pointerdown", (event) => (bare.setPointerCapture(event.pointerId), viewer.show({ bare: true })));
-  for (const name of ["pointerup", "pointercancel", "blur"]) bare.addEventListener(name, () => viewer.show({ bare: false }));
+  bare.addEventListener(
+    "pointerdown",
+    (event) => (bare.setPointerCapture(event.pointerId), viewer.show({ bare: true })),
+  );
+  for (const name of ["pointerup", "pointercancel", "blur"])
+    bare.addEventListener(name, () => viewer.show({ bare: false }));
   bare.addEventListener("keydown", (event) => event.key === " " && viewer.show({ bare: true }));
   bare.addEventListener("keyup", () => viewer.show({ bare: false }));
   roving(byId("films-list"));
@@ -376,7 +497,9 @@ function controls() {
 
 function fillHelp() {
   const groups = keyWords().map(([name, keys]) => {
-    const lines = keys.map(([key, words]) => make("div", {}, make("dt", {}, make("kbd", {}, key)), make("dd", {}, words)));
+    const lines = keys.map(([key, words]) =>
+      make("div", {}, make("dt", {}, make("kbd", {}, key)), make("dd", {}, words)),
+    );
     return make("section", {}, name ? make("h3", {}, name) : null, make("dl", {}, ...lines));
   });
   byId("help-keys").append(...groups);

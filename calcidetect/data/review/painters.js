@@ -1,9 +1,9 @@
-// Paints the part of a film that is seen, its 16-bit values through a window: on the graphics card where there is WebGL2, on
-// a plain canvas elsewhere. Both have `kind`, `lost`, `fits(level)`, `paint(scene)`, `forget()`.
+// Paints the part of a film that is seen, its 16-bit values through a window: on the graphics card where there is
+// WebGL2, on a plain canvas elsewhere. Both have `kind`, `lost`, `fits(level)`, `paint(scene)`, `forget()`.
 
 const GROUND = [0.02, 0.022, 0.026]; // around the film, shares of full light
 const BONE_TINT = [0.35, 0.68, 1.0];
-const BONE_SHARE = 0.34;
+const BONE_SHARE = 0.24;
 
 const CORNERS = `#version 300 es
 void main() {
@@ -48,7 +48,13 @@ void main() {
 
 class GraphicsPainter {
   constructor(canvas) {
-    const options = { alpha: false, antialias: false, depth: false, stencil: false, powerPreference: "high-performance" };
+    const options = {
+      alpha: false,
+      antialias: false,
+      depth: false,
+      stencil: false,
+      powerPreference: "high-performance",
+    };
     this.gl = canvas.getContext("webgl2", options);
     if (!this.gl) throw new Error("WebGL2 is missing");
     this.kind = "webgl2";
@@ -58,7 +64,10 @@ class GraphicsPainter {
   restore() {
     const gl = this.gl;
     const program = gl.createProgram();
-    for (const [type, source] of [[gl.VERTEX_SHADER, CORNERS], [gl.FRAGMENT_SHADER, GREYS]]) {
+    for (const [type, source] of [
+      [gl.VERTEX_SHADER, CORNERS],
+      [gl.FRAGMENT_SHADER, GREYS],
+    ]) {
       const shader = gl.createShader(type);
       gl.shaderSource(shader, source);
       gl.compileShader(shader);
@@ -71,7 +80,9 @@ class GraphicsPainter {
     gl.useProgram(program);
     gl.bindVertexArray(gl.createVertexArray());
     this.spot = (name) => gl.getUniformLocation(program, name);
-    this.spots = Object.fromEntries(["place", "window", "inverted", "boneShare"].map((name) => [name, this.spot(name)]));
+    this.spots = Object.fromEntries(
+      ["place", "window", "inverted", "boneShare"].map((name) => [name, this.spot(name)]),
+    );
     gl.uniform1i(this.spot("film"), 0);
     gl.uniform1i(this.spot("bone"), 1);
     gl.uniform3fv(this.spot("ground"), GROUND);
@@ -117,7 +128,16 @@ class GraphicsPainter {
     gl.bindTexture(gl.TEXTURE_2D, texture);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 2);
     gl.texImage2D(
-      gl.TEXTURE_2D, 0, gl.R16UI, level.cols, level.rows, 0, gl.RED_INTEGER, gl.UNSIGNED_SHORT, level.pixels);
+      gl.TEXTURE_2D,
+      0,
+      gl.R16UI,
+      level.cols,
+      level.rows,
+      0,
+      gl.RED_INTEGER,
+      gl.UNSIGNED_SHORT,
+      level.pixels,
+    );
     this._plain(gl.NEAREST);
     return texture;
   }

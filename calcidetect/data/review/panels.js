@@ -26,7 +26,13 @@ function progress(entry) {
 }
 
 function holds(entry, words) {
-  const text = [entry.film, regionWords(entry), entry.status, entry.error ?? "", ...(entry.flags ?? []).flatMap((flag) => [flag, plain(flag)])];
+  const text = [
+    entry.film,
+    regionWords(entry),
+    entry.status,
+    entry.error ?? "",
+    ...(entry.flags ?? []).flatMap((flag) => [flag, plain(flag)]),
+  ];
   return words.every((word) => text.join(" ").toLowerCase().includes(word));
 }
 
@@ -48,7 +54,15 @@ export function filmRow(entry, { current, open }) {
   const state = failed ? "failed" : entry.reviewed ? "done" : "open";
   const button = make(
     "button",
-    { type: "button", "data-key": `film-${entry.id}`, "data-state": state, title: entry.film, tabindex: current ? 0 : -1, "aria-current": current && "true", onclick: open },
+    {
+      type: "button",
+      "data-key": `film-${entry.id}`,
+      "data-state": state,
+      title: entry.film,
+      tabindex: current ? 0 : -1,
+      "aria-current": current && "true",
+      onclick: open,
+    },
     make("span", { class: "name" }, shortName(entry.film)),
     make("span", { class: "quiet" }, `${regionWords(entry)} · ${progress(entry)}`),
     failed ? make("span", { class: "bad" }, entry.error) : null,
@@ -72,9 +86,22 @@ export function markRow(mark, { current, reachable, choose }) {
   if (!mark.own) told.push(`score ${mark.score.toFixed(2)}`);
   const button = make(
     "button",
-    { type: "button", "data-key": `mark-${mark.id}`, "data-state": mark.state, tabindex: current || reachable ? 0 : -1, "aria-current": current && "true", "aria-label": told.filter(Boolean).join(", "), onclick: choose },
+    {
+      type: "button",
+      "data-key": `mark-${mark.id}`,
+      "data-state": mark.state,
+      tabindex: current || reachable ? 0 : -1,
+      "aria-current": current && "true",
+      "aria-label": told.filter(Boolean).join(", "),
+      onclick: choose,
+    },
     make("span", { class: "tag" }, mark.tag),
-    make("span", { class: "what" }, KINDS[mark.label] ?? mark.label, make("span", { class: "quiet" }, [mark.zone, sizeWords(mark)].filter(Boolean).join(" · "))),
+    make(
+      "span",
+      { class: "what" },
+      KINDS[mark.label] ?? mark.label,
+      make("span", { class: "quiet" }, [mark.zone, sizeWords(mark)].filter(Boolean).join(" · ")),
+    ),
     make("span", { class: "score" }, mark.own ? "own" : mark.score.toFixed(2)),
     make("span", { class: "state" }, MARKS[mark.state]),
   );
@@ -85,9 +112,21 @@ export function markRow(mark, { current, reachable, choose }) {
 
 export function showDetails(host, mark, { labels, act }) {
   if (!mark) {
-    return refill(host, make("h3", { id: "details-title", class: "quiet" }, "No mark chosen"), make("p", { class: "quiet" }, "Click one on the film or in the list; j and k go through them."));
+    return refill(
+      host,
+      make("h3", { id: "details-title", class: "quiet" }, "No mark chosen"),
+      make("p", { class: "quiet" }, "Click one on the film or in the list; j and k go through them."),
+    );
   }
-  refill(host, make("h3", { id: "details-title" }, title(mark)), decisionButtons(mark, act), labelLine(mark, labels, act), facts(mark), commentLine(mark, act), reasons(mark));
+  refill(
+    host,
+    make("h3", { id: "details-title" }, title(mark)),
+    decisionButtons(mark, act),
+    labelLine(mark, labels, act),
+    facts(mark),
+    commentLine(mark, act),
+    reasons(mark),
+  );
 }
 
 function title(mark) {
@@ -97,7 +136,18 @@ function title(mark) {
 
 function decisionButtons(mark, act) {
   const button = (action, words, pressed, keys) =>
-    make("button", { type: "button", class: action, "data-key": action, "aria-pressed": pressed === undefined ? null : String(pressed), title: `${words} (${keys})`, onclick: () => act(action) }, words);
+    make(
+      "button",
+      {
+        type: "button",
+        class: action,
+        "data-key": action,
+        "aria-pressed": pressed === undefined ? null : String(pressed),
+        title: `${words} (${keys})`,
+        onclick: () => act(action),
+      },
+      words,
+    );
   const buttons = [
     button("accept", "Accept", mark.state === "accepted", "a"),
     button("reject", "Reject", mark.state === "rejected", "r"),
@@ -109,21 +159,40 @@ function decisionButtons(mark, act) {
 }
 
 function labelLine(mark, labels, act) {
-  const options = labels.map((name) => make("option", { value: name, selected: name === mark.label }, KINDS[name] ?? name));
-  return make("label", { class: "line" }, "Kind", make("select", { "data-key": "relabel", onchange: (event) => act("relabel", event.target.value) }, ...options));
+  const options = labels.map((name) =>
+    make("option", { value: name, selected: name === mark.label }, KINDS[name] ?? name),
+  );
+  return make(
+    "label",
+    { class: "line" },
+    "Kind",
+    make("select", { "data-key": "relabel", onchange: (event) => act("relabel", event.target.value) }, ...options),
+  );
 }
 
 function facts(mark) {
   const pairs = [
     ["Score", mark.own ? "" : mark.score.toFixed(2)],
-    ["Size", mark.diameter_mm === null || mark.diameter_mm === undefined ? "" : `${mark.diameter_mm.toFixed(1)} mm across, ${mark.area_mm2.toFixed(1)} mm²`],
-    ["Contrast", typeof mark.contrast_bone === "number" ? `${mark.contrast_bone.toFixed(2)} of the film's bone contrast` : ""],
+    [
+      "Size",
+      mark.diameter_mm === null || mark.diameter_mm === undefined
+        ? ""
+        : `${mark.diameter_mm.toFixed(1)} mm across, ${mark.area_mm2.toFixed(1)} mm²`,
+    ],
+    [
+      "Contrast",
+      typeof mark.contrast_bone === "number" ? `${mark.contrast_bone.toFixed(2)} of the film's bone contrast` : "",
+    ],
     ["To bone", distance(mark)],
     ["Looks", mark.look ?? ""],
     ["Notes", (mark.flags ?? []).map((flag) => FLAGS[flag] ?? plain(flag)).join(", ")],
     ["Decided", mark.author ? `${mark.author}, ${new Date(mark.time).toLocaleString()}` : ""],
   ];
-  return make("dl", {}, ...pairs.filter((pair) => pair[1]).flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
+  return make(
+    "dl",
+    {},
+    ...pairs.filter((pair) => pair[1]).flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]),
+  );
 }
 
 function distance(mark) {
@@ -132,7 +201,12 @@ function distance(mark) {
 }
 
 function commentLine(mark, act) {
-  const text = make("textarea", { rows: 2, maxlength: 2000, "data-key": "comment", onchange: (event) => act("comment", event.target.value) });
+  const text = make("textarea", {
+    rows: 2,
+    maxlength: 2000,
+    "data-key": "comment",
+    onchange: (event) => act("comment", event.target.value),
+  });
   text.value = mark.comment ?? "";
   return make("label", { class: "line wide" }, "Comment on this mark", text);
 }
@@ -148,5 +222,11 @@ function reasons(mark) {
     const words = make("span", { class: "reason" }, feature(name), make("span", { class: "unseen" }, `, ${way}`));
     return make("li", { title: `${name} ${weight > 0 ? "+" : "−"}${Math.abs(weight).toFixed(2)}` }, words, bar);
   });
-  return make("section", { class: "reasons" }, make("h4", {}, "Why this score"), make("p", { class: "quiet axis" }, make("span", {}, "against"), make("span", {}, "for")), make("ul", {}, ...lines));
+  return make(
+    "section",
+    { class: "reasons" },
+    make("h4", {}, "Why this score"),
+    make("p", { class: "quiet axis" }, make("span", {}, "against"), make("span", {}, "for")),
+    make("ul", {}, ...lines),
+  );
 }

@@ -1,5 +1,5 @@
-// The films of a run and what the reader decides on them, in step with the server. Events: "films", "film", "marks",
-// "trouble" ({ text, offers }), "fine", "done" (words on what was kept).
+// The films of a run and what the reader decides on them, in step with the server. Events: "films", "film" (another is
+// open), "entry" (its counts), "marks", "trouble" ({ text, offers }), "fine", "done" (words on what was kept), "insist".
 
 import * as api from "./api.js";
 
@@ -48,7 +48,9 @@ export class Session extends EventTarget {
     const { marks, candidates } = this.state;
     const known = new Set(marks.map((mark) => mark.id));
     const why = new Map(candidates.map((item) => [item.id, item.reasons]));
-    const rest = candidates.filter((item) => !known.has(item.id)).map((item) => ({ ...item, state: "undecided", origin: item.id }));
+    const rest = candidates
+      .filter((item) => !known.has(item.id))
+      .map((item) => ({ ...item, state: "undecided", origin: item.id }));
     let unnumbered = 0;
     return [...marks, ...rest].map((mark) => ({
       ...mark,
@@ -82,7 +84,8 @@ export class Session extends EventTarget {
     const list = this.shown;
     if (!list.length) return;
     const at = list.findIndex((mark) => mark.id === this.chosen);
-    if (!open) return this.choose(list[at < 0 ? (step > 0 ? 0 : list.length - 1) : (at + step + list.length) % list.length].id);
+    if (!open)
+      return this.choose(list[at < 0 ? (step > 0 ? 0 : list.length - 1) : (at + step + list.length) % list.length].id);
     const next = [...list.slice(at + 1), ...list.slice(0, Math.max(at, 0))].find((mark) => mark.state === "undecided");
     if (next) this.choose(next.id);
   }
@@ -113,11 +116,17 @@ export class Session extends EventTarget {
     this.unsaved = { film, decision, words };
     const again = () => this._again(film, decision, words);
     if (error.kind === "stale") {
-      const text = `Another tab has decided something on this film meanwhile; it is shown as it is now. Not kept: ${words}.`;
+      const text = `Another tab has decided on this film meanwhile; it is shown as it is now. Not kept: ${words}.`;
       if (!(await this.reload())) return;
-      this._trouble(text, [["Do it now", again], ["Leave it", () => this.discard()]]);
+      this._trouble(text, [
+        ["Do it now", again],
+        ["Leave it", () => this.discard()],
+      ]);
     } else {
-      this._trouble(`Not saved: ${words}. ${error.message}`, [["Try again", again], ["Discard", () => this.discard()]]);
+      this._trouble(`Not saved: ${words}. ${error.message}`, [
+        ["Try again", again],
+        ["Discard", () => this.discard()],
+      ]);
     }
   }
 
@@ -142,7 +151,7 @@ export class Session extends EventTarget {
     if (this.chosen !== null && !this.mark) this.chosen = null;
     const { decided, reviewed, n_marks } = state;
     Object.assign(this.entry, { decided, reviewed, n_marks });
-    this.tell("films");
+    this.tell("entry");
     this.tell("marks");
   }
 

@@ -56,7 +56,15 @@ export class Viewer extends EventTarget {
     Object.assign(this.svg.style, { position: "absolute", inset: "0", userSelect: "none" });
     host.append(this.svg);
     this.layer = new MarkLayer(this.svg);
-    Object.assign(this, { film: null, levels: [], windows: {}, window: [0, MOST_VALUE], inverted: false, mask: null, range: [0, MOST_VALUE] });
+    Object.assign(this, {
+      film: null,
+      levels: [],
+      windows: {},
+      window: [0, MOST_VALUE],
+      inverted: false,
+      mask: null,
+      range: [0, MOST_VALUE],
+    });
     Object.assign(this, { marks: [], ways: [], chosen: null, tool: "window", measures: [], trace: [], cross: null });
     Object.assign(this, { marksShown: true, boneShown: false, bare: false, scale: 1, x: 0, y: 0, fitted: true });
     this.coarse = false;
@@ -75,8 +83,8 @@ export class Viewer extends EventTarget {
   // --- what is shown
 
   // film: rows, cols, spacing ({ mm, note }); load(level) promises { rows, cols, pixels: Uint16Array, levels (how many
-  // there are), range ([low, high]: the signal that 0 and 65535 stand for), window ([low, high] of the signal) }, level k
-  // being 2 ** k times as coarse as the film.
+  // there are), range ([low, high]: the signal that 0 and 65535 stand for), window ([low, high] of the signal) };
+  // level k is 2 ** k times as coarse as the film.
   async showFilm(film) {
     this.clear();
     this.film = film;
@@ -90,8 +98,17 @@ export class Viewer extends EventTarget {
 
   clear() {
     this.painter.forget();
-    Object.assign(this, { film: null, levels: [], pending: new Map(), windows: {}, mask: null, measures: [], marks: [], ways: [] });
-    Object.assign(this, { inverted: false, range: [0, MOST_VALUE], levelCount: 1 });
+    Object.assign(this, {
+      film: null,
+      levels: [],
+      pending: new Map(),
+      windows: {},
+      mask: null,
+      measures: [],
+      marks: [],
+      ways: [],
+    });
+    Object.assign(this, { inverted: false, range: [0, MOST_VALUE], levelCount: 1, arranged: null });
     this.cancel();
     this.redrawMarks();
   }
@@ -100,7 +117,10 @@ export class Viewer extends EventTarget {
   _open({ pixels, levels, range, window }) {
     this.levelCount = levels;
     this.range = range;
-    this.windows = presetWindows(pixels, window.map((signal) => this._stored(signal)));
+    this.windows = presetWindows(
+      pixels,
+      window.map((signal) => this._stored(signal)),
+    );
     this.window = this.windows.auto;
     this._arrangeMarks();
     this._changed();
@@ -120,7 +140,7 @@ export class Viewer extends EventTarget {
     this.invalidate();
   }
 
-  // marks: id, x, y, contour [[x, y], …], label, state, tag (short text beside it), outlined (show its outline always).
+  // marks: as `mark_layer.js` describes them.
   setMarks(marks, chosen) {
     this.marks = marks;
     this.chosen = chosen;
@@ -217,6 +237,10 @@ export class Viewer extends EventTarget {
     return [(sx - this.width / 2) / this.scale + this.x, (sy - this.height / 2) / this.scale + this.y];
   }
 
+  isInside([sx, sy]) {
+    return sx >= 0 && sy >= 0 && sx <= this.width && sy <= this.height;
+  }
+
   // The film's value at a place, from the finest level at hand.
   valueAt(x, y) {
     const level = this.levels.find(Boolean);
@@ -284,7 +308,8 @@ export class Viewer extends EventTarget {
     const contour = this.trace;
     this.trace = [];
     this.cross = null;
-    if (contour.length > 2) this.tell("place", { tool: "outline", contour: contour.map((point) => this._onFilm(point)) });
+    if (contour.length > 2)
+      this.tell("place", { tool: "outline", contour: contour.map((point) => this._onFilm(point)) });
     this.invalidate();
   }
 
@@ -369,7 +394,7 @@ export class Viewer extends EventTarget {
     return level;
   }
 
-  // The level itself once it is there; trouble is told once, and it is asked for again with the next frame that wants it.
+  // The level itself once it is there. Trouble is told, and the level not asked for again before `retry`.
   async _load(level) {
     const film = this.film;
     if (this.levels[level] || this.pending.has(level)) return this.levels[level] ?? this.pending.get(level);
@@ -418,8 +443,8 @@ export class Viewer extends EventTarget {
     this.layer.draw(this._drawing());
   }
 
-  // Without a graphics card a large window takes long: then the film is drawn coarser while it moves. What a frame takes
-  // is seen by when the next one is called for.
+  // Without a graphics card a large window takes long: then the film is drawn coarser while it moves. What a frame
+  // takes is seen by when the next one is called for.
   _pace() {
     const asked = performance.now();
     requestAnimationFrame(() => {
@@ -459,7 +484,11 @@ export class Viewer extends EventTarget {
 
   _drawing() {
     const screen = (point) => this.toScreen(...point);
-    const lines = this.measures.map(({ from, to }) => ({ from: screen(from), to: screen(to), text: this.lengthText(from, to) }));
+    const lines = this.measures.map(({ from, to }) => ({
+      from: screen(from),
+      to: screen(to),
+      text: this.lengthText(from, to),
+    }));
     const trace = this.trace.map(screen);
     const ahead = this.gestures.ahead?.to ?? (this.trace.length ? this.cross : null);
     if (this.tool === "measure" && ahead) {
@@ -471,19 +500,30 @@ export class Viewer extends EventTarget {
     return { trace, closed: false, measures: lines, cross: this.cross && screen(this.cross) };
   }
 
+  // Arrows are laid out anew only where marks have come, gone or moved.
   _arrangeMarks() {
-    if (!this.film) return;
-    const [low, high] = this.window;
-    const shownAt = (x, y) => Math.min(1, Math.max(0, ((this.valueAt(x, y) ?? high) - low) / (high - low)));
-    const arrow = (ARROW_PX + TAG_PX) / this._fitScale();
-    this.ways = outwardDirections(this.marks, { shownAt, arrow, rows: this.film.rows, cols: this.film.cols });
+    if (!this.film || !this.windows.auto) return;
+    const places = this.marks.map((mark) => `${mark.id} ${mark.x} ${mark.y}`).join();
+    if (places !== this.arranged) {
+      const [low, high] = this.windows.auto;
+      const shownAt = (x, y) => Math.min(1, Math.max(0, ((this.valueAt(x, y) ?? high) - low) / (high - low)));
+      const arrow = (ARROW_PX + TAG_PX) / this._fitScale();
+      this.ways = outwardDirections(this.marks, { shownAt, arrow, rows: this.film.rows, cols: this.film.cols });
+      this.arranged = places;
+    }
     this.redrawMarks();
   }
 
   redrawMarks() {
-    const shown = this.marksShown && !this.bare ? this.marks : [];
+    const arranged = this.ways.length === this.marks.length; // not before the film has come
+    const shown = this.marksShown && !this.bare && arranged ? this.marks : [];
     const reach = matchMedia("(pointer: coarse)").matches ? 20 : 13;
-    this.layer.show(shown.map((mark) => this.gestures.shown(mark)), this.ways, this.chosen, { reach });
+    this.layer.show(
+      shown.map((mark) => this.gestures.shown(mark)),
+      this.ways,
+      this.chosen,
+      { reach },
+    );
     this.invalidate();
   }
 
@@ -520,7 +560,7 @@ export class Viewer extends EventTarget {
 
   _restored() {
     clearTimeout(this.patience);
-    this.painter.restore();
+    this.painter.restore?.(); // unless it was given up
     this.invalidate();
   }
 

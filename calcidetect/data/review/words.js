@@ -31,16 +31,37 @@ export const FLAGS = {
   region_overruled: "body part of the header overruled",
 };
 
+// Of nearly every film; nothing that a reader need be told.
+const USUAL = new Set(["marker", "shutter", "text", "frame", "edge", "no_spacing"]);
+
+export function unusual(flags) {
+  return (flags ?? []).filter((flag) => !USUAL.has(flag)).map(plain);
+}
+
 export function plain(flag) {
   return FLAGS[flag] ?? flag.replaceAll("_", " ");
 }
 
 const RANKS = { least: "darkest", quarter: "darker quarter", median: "middle", most: "brightest", both: "both sides" };
 const PLANES = {
-  level: "brightness", spread: "variation", difference: "brighter than around", relative_difference: "brighter than around, relative",
-  above_surroundings: "above its surroundings", bright: "brightest nearby", dark: "darkest nearby", above_lowest: "above the darkest nearby",
-  opened: "thickness", local_rank: "rank nearby", ridge: "ridge", valley: "valley", gradient: "slope", coherence: "one direction of texture",
-  texture: "texture", rank: "rank on the film", skin: "distance to skin", range: "range nearby",
+  level: "brightness",
+  spread: "variation",
+  difference: "brighter than around",
+  relative_difference: "brighter than around, relative",
+  above_surroundings: "above its surroundings",
+  bright: "brightest nearby",
+  dark: "darkest nearby",
+  above_lowest: "above the darkest nearby",
+  opened: "thickness",
+  local_rank: "rank nearby",
+  ridge: "ridge",
+  valley: "valley",
+  gradient: "slope",
+  coherence: "one direction of texture",
+  texture: "texture",
+  rank: "rank on the film",
+  skin: "distance to skin",
+  range: "range nearby",
 };
 
 // From the most particular name to the most general; the first that fits says it.
@@ -66,7 +87,11 @@ const FEATURES = [
   [/^drop_(\w+?)_(.+)$/, (rank, at) => `falls off around it, ${RANKS[rank] ?? rank} (${ring(at)})`],
   [/^even_(\w+?)_(.+)$/, (_, at) => `stands out evenly on all sides (${ring(at)})`],
   [/^bone_ring(?:_most)?_(.+)$/, (at) => `bone around it (${ring(at)})`],
-  [/^(above|spread|bone|body)_([\d.]+)mm$/, (what, mm) => `${{ above: "brighter than", spread: "variation", bone: "bone", body: "body" }[what]} within ${mm} mm`],
+  [
+    /^(above|spread|bone|body)_([\d.]+)mm$/,
+    (what, mm) =>
+      `${{ above: "brighter than", spread: "variation", bone: "bone", body: "body" }[what]} within ${mm} mm`,
+  ],
   [/^neighbours_([\d.]+)mm$/, (mm) => `other candidates within ${mm} mm`],
   [/^(here|around|fine)_([a-z_]+?)([\d.]*)$/, (where, what, size) => plane(where, what, size)],
   [/^blob_best_scale$/, () => "size as a round spot"],
