@@ -20,9 +20,11 @@ def size_of(film: ReviewFilm) -> Film:
     return Film(int(row["rows"]), int(row["cols"]), float(row["spacing_mm"]) if row["spacing_mm"] else None)
 
 
-def state_of(film: ReviewFilm, run: Run, decisions: list[Decision] | tuple[Decision, ...]) -> FilmState:
-    """Marks of a film of a run."""
-    return film_state(film.candidates, decisions, least=run.operating_point)
+def state_of(
+    film: ReviewFilm, run: Run, decisions: list[Decision] | tuple[Decision, ...], *, least: float | None = None
+) -> FilmState:
+    """Marks of a film of a run; those that score at least its operating point, or `least`."""
+    return film_state(film.candidates, decisions, least=run.operating_point if least is None else least)
 
 
 def run_answer(run: Run, decisions: dict[str, list[Decision]], *, reader: str, folder: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from calcidetect.review.run_folder import ReviewFilm, RunFolder
 
 PAGE = "index.html"
 _MODULES = ("api", "dom", "gestures", "keys", "mark_layer", "page", "painters", "panels", "session", "viewer", "words")
-STATIC = {"style.css": "text/css"} | {f"{name}.js": "text/javascript" for name in _MODULES}
+STATIC = {"style.css": "text/css", "icon.svg": "image/svg+xml"} | {f"{name}.js": "text/javascript" for name in _MODULES}
 """Files of ``calcidetect/data/review`` that are served, and their kinds."""
 
 _QUICK = 1  # level of gzip: a slower one saves 3 % more
@@ -180,7 +180,8 @@ def _thumbnail(desk: Desk, request: Request, _: Any) -> Response:
 def _decide(desk: Desk, request: Request, asked: Any) -> Response:
     film, run = _scanned(desk, request), desk.folder.run()
     key = film.result.pixel_hash
-    state = state_of(film, run, desk.decisions.of_film(key))
+    # The page may show candidates below the operating point, too: they can be decided on.
+    state = state_of(film, run, desk.decisions.of_film(key), least=run.min_score)
     last = asked.get("last") if isinstance(asked, dict) else None
     if type(last) is not int:
         raise Refused("A decision says which one was the newest that its page knew of, as last.")
