@@ -277,6 +277,15 @@ def test_a_trail_that_can_not_be_written_or_read_is_told(browser, folder):
     assert "is damaged; move it away" in browser.get("api/films/1")[1]["error"]
 
 
+def test_a_trail_on_a_read_only_disk_can_still_be_read(folder, monkeypatch):
+    store = DecisionStore(folder.folder)
+    store.add("0" * 64, "film", reader="Dr A", action="reviewed", content={"reviewed": True}, last=0)
+    monkeypatch.setattr("calcidetect.review.decisions.os.access", lambda *_: False)
+    before = sorted(folder.folder.iterdir())
+    assert [item.action for item in store.of_film("0" * 64)] == ["reviewed"]
+    assert sorted(folder.folder.iterdir()) == before
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
