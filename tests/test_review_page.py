@@ -14,31 +14,13 @@ import numpy as np
 import pytest
 from selenium import webdriver
 from selenium.webdriver import ActionChains, Keys
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 from calcidetect.cli import main
 from calcidetect.review.run_folder import RunFolder
 from calcidetect.review.server import serve
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="needs a browser: apt-get install chromium chromium-driver"
-)
-
 SAMPLES = Path(__file__).parents[1] / "sample_images"
-SWITCHES = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--enable-unsafe-swiftshader",  # WebGL2 on the processor
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-)
 PATIENCE_S = 20
 NAMELESS = """
 const named = (control) => control.textContent.trim() || control.ariaLabel || control.labels?.length ||
@@ -76,18 +58,6 @@ def scanned(tmp_path_factory):
     cv2.imwrite(str(films / "c_empty.png"), flat)
     main(["scan", str(films), "--out", str(folder / "run"), "--min-score", "0.05", "--format", "bone"])
     return folder
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(switch)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
