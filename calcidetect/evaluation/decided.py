@@ -6,6 +6,7 @@ nor wrong. Bear in mind that readers saw the program's marks: what both missed i
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path, PurePath
 
@@ -76,7 +77,7 @@ def _deposit(mark: Mark, number: int, mm_px: float) -> KnownDeposit:
         id=number,
         morphology=found.look or REAL,
         diameter_mm=found.diameter_mm or max(found.x1 - found.x0, found.y1 - found.y0) * mm_px,
-        contrast=None,  # of a drawn mark nobody measured it
+        contrast=None if math.isnan(found.contrast_bone) else found.contrast_bone,  # of a drawn mark nobody measured it
         area_px=found.area_px or None,
         box=_box(mark),
         row=found.row,

@@ -24,7 +24,7 @@ from calcidetect.errors import CalcidetectError, ConfigError, OutputError
 from calcidetect.review import exports
 from calcidetect.review.answers import film_answer, run_answer, size_of, state_of
 from calcidetect.review.decisions import DecisionStore, OutOfDate
-from calcidetect.review.guard import Guard, page
+from calcidetect.review.guard import CLOSE, Guard, TooMuch, page
 from calcidetect.review.pictures import Pictures
 from calcidetect.review.requests import Refused, understood
 from calcidetect.review.run_folder import ReviewFilm, RunFolder
@@ -93,9 +93,10 @@ def _parsed(body: bytes) -> Any:
 
 def _say(request: Request, error: Exception) -> Response:
     """The error's own sentence, with the status of its kind."""
-    statuses = {OutOfDate: 409, Refused: 400, ConfigError: 404, OutputError: 503}
+    statuses = {TooMuch: 413, OutOfDate: 409, Refused: 400, ConfigError: 404, OutputError: 503}
     status = next((status for kind, status in statuses.items() if isinstance(error, kind)), 422)
-    return JSONResponse({"error": str(error).encode("utf-8", "replace").decode()}, status)
+    text = str(error).encode("utf-8", "replace").decode()
+    return JSONResponse({"error": text}, status, CLOSE if isinstance(error, TooMuch) else None)
 
 
 def _say_http(request: Request, error: Exception) -> Response:

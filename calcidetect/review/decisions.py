@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -92,7 +93,9 @@ class DecisionStore:
     def _read(self, which: str, values: tuple[str, ...]) -> tuple[Decision, ...]:
         if not self.path.exists():
             return ()
-        with self._open("rw") as connection:
+        # A read-only disk holds no log of writes beside the file, which SQLite looks for otherwise.
+        mode = "rw" if os.access(self.path.parent, os.W_OK) else "ro&immutable=1"
+        with self._open(mode) as connection:
             rows = connection.execute(f"SELECT {_COLUMNS} FROM decisions {which}", values).fetchall()
         return tuple(
             Decision(

@@ -15,8 +15,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from calcidetect.errors import CalcidetectError
+
 MOST_BYTES = 1 << 20
 """Of what a page may send; an outline of 2000 corners takes 80 kB."""
+
+CLOSE = {"Connection": "close"}
+"""What may follow of a refused request is not read."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -31,6 +36,7 @@ HEADERS = {
 }
 """Of every answer."""
 
+TOO_MUCH = "That is larger than any decision; at most 1 MB is taken."
 _WRONG_ADDRESS = "This address is not complete; open the one that calcidetect review has printed, with its token."
 
 
@@ -41,7 +47,7 @@ class Refusal(NamedTuple):
     reason: str
 
 
-class TooMuch(Exception):
+class TooMuch(CalcidetectError):
     """A request is larger than any decision."""
 
 
@@ -70,14 +76,9 @@ class Guard:
         refusal = self._refusal(scope["method"], headers, first)
         careful = _with_headers(send)
         if refusal:
-            await _answer(refusal, headers)(scope, receive, careful)
-            return None
+            return await _answer(refusal, headers)(scope, receive, careful)
         inner = {**scope, "path": f"/{rest}", "raw_path": None, "root_path": ""}
-        try:
-            await self._app(inner, _limited(receive), careful)
-        except TooMuch:
-            await _answer(_too_much(), headers)(scope, receive, careful)
-        return None
+        return await self._app(inner, _limited(receive), careful)
 
     def _refusal(self, method: str, headers: Headers, token: str) -> Refusal | None:
         """Why a request is not let in; None when it is."""
@@ -90,7 +91,7 @@ class Guard:
         if method == "POST" and not self._own_page(headers):
             return Refusal(403, "Decisions are taken from the reading page alone, not from another page or program.")
         if not _small(headers.get("content-length", "0")):
-            return _too_much()
+            return Refusal(413, TOO_MUCH)
         return None
 
     def _own_page(self, headers: Headers) -> bool:
@@ -102,10 +103,6 @@ def _small(length: str) -> bool:
     return length.isdecimal() and len(length) < 10 and int(length) <= MOST_BYTES
 
 
-def _too_much() -> Refusal:
-    return Refusal(413, "That is larger than any decision; at most 1 MB is taken.")
-
-
 def _limited(receive: Receive) -> Receive:
     """Give up reading a body that states no length as soon as it is too large."""
     read = 0
@@ -115,7 +112,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > MOST_BYTES:
-            raise TooMuch
+            raise TooMuch(TOO_MUCH)
         return message
 
     return limited
@@ -131,12 +128,12 @@ def _with_headers(send: Send) -> Send:
 
 
 def _answer(refusal: Refusal, headers: Headers) -> Response:
-    """The reason: a page where a browser opened one, else JSON. What may follow of the request is not read."""
+    """The reason: a page where a browser opened one, else JSON."""
     body: Any = json.dumps({"error": refusal.reason})
     kind = "application/json"
     if "text/html" in headers.get("accept", ""):
         body, kind = page(refusal.reason), "text/html"
-    return Response(body, refusal.status, {"Connection": "close"}, media_type=kind)
+    return Response(body, refusal.status, CLOSE, media_type=kind)
 
 
 def page(reason: str) -> str:

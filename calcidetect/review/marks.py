@@ -103,6 +103,8 @@ class FilmState:
     ----------
     marks
         Candidates by falling score, then what was decided on in an earlier scan or drawn, in the order of decisions.
+    weak
+        Undecided candidates below the operating point: a decision makes marks of them.
     comment
         On the film.
     reviewed, reader, time
@@ -114,6 +116,7 @@ class FilmState:
     """
 
     marks: tuple[Mark, ...]
+    weak: tuple[Mark, ...] = ()
     comment: str = ""
     reviewed: bool = False
     reader: str = ""
@@ -123,8 +126,8 @@ class FilmState:
     redoable: int = 0
 
     def mark(self, number: Any) -> Mark | None:
-        """The mark with this id, if there is one."""
-        known = {mark.id: mark for mark in self.marks}
+        """The mark or weak candidate with this id, if there is one."""
+        known = {mark.id: mark for mark in (*self.marks, *self.weak)}
         return known.get(number) if type(number) is int else None
 
 
@@ -147,7 +150,8 @@ def film_state(candidates: Sequence[Candidate], decisions: Iterable[Decision], *
     for decision in standing:
         film |= _on_film(decision) if decision.content.get("mark") is None else {}
         marks.follow(decision)
-    return FilmState(marks=marks.shown(least), undoable=len(standing), redoable=undone, **film)
+    shown, weak = marks.parted(least)
+    return FilmState(marks=shown, weak=weak, undoable=len(standing), redoable=undone, **film)
 
 
 def _standing(trail: Sequence[Decision]) -> tuple[list[Decision], int]:
@@ -194,13 +198,16 @@ class _Marks:
             else:
                 self._put(_decided(mark, decision), decision)
 
-    def shown(self, least: float) -> tuple[Mark, ...]:
-        """Marks that reach the operating point, the trachea, and all that was decided on."""
-        return tuple(
-            mark
+    def parted(self, least: float) -> tuple[tuple[Mark, ...], tuple[Mark, ...]]:
+        """What reaches the operating point, the trachea and all that was decided on; then the others."""
+        shown = {
+            number: number in self._touched or mark.candidate.score >= least or mark.candidate.label == TRACHEAL
             for number, mark in self._marks.items()
-            if number in self._touched or mark.candidate.score >= least or mark.candidate.label == TRACHEAL
+        }
+        strong, weak = (
+            [mark for number, mark in self._marks.items() if shown[number] is want] for want in (True, False)
         )
+        return tuple(strong), tuple(weak)
 
     def _named(self, decision: Decision) -> Mark:
         """The mark that a decision is about, by its place on the film: another scan may have numbered it anew."""

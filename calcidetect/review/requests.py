@@ -22,6 +22,7 @@ LONGEST_TEXT = 2000
 ARROW_MM = 3.0
 """Side of the box around the point that a drawn arrow shows; the least that `evaluate` gives to any box."""
 
+_FAR_PX = 1e9  # beyond any film
 _ARROW_PX = 15  # the same without spacing: 3 mm on a film of 0.2 mm pixels
 
 
@@ -133,9 +134,9 @@ def _place(asked: Mapping[str, Any], film: Film) -> tuple[float, float]:
 
 
 def _number(value: Any) -> float:
-    """A finite number; JSON of some programs holds NaN, and whole numbers may be too large for any film."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Refused(f"A place on the film is two numbers, row and column, not {value!r:.40}.")
+    """A number that can be a place; JSON may hold NaN, and whole numbers of any length."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _FAR_PX:
+        raise Refused("A place on the film is two numbers, row and column, not what was sent.")
     return float(value)
 
 
