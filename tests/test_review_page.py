@@ -468,6 +468,15 @@ def test_export_downloads_the_decisions(page, tmp_path):
         assert READER in next(row for row in csv.DictReader(file) if "accepted" in row.values()).values()
 
 
+def test_export_that_can_not_be_made_says_why(page):
+    page.expected = ("status of 4", "status of 5")
+    page.find("#exports summary").click()
+    page.find("#exports a[href$=sr]").click()  # no film is reviewed yet
+    page.says("Nothing exported.", "#trouble")
+    page.press("Dismiss")
+    assert page.text("#trouble") == ""
+
+
 def test_canvas_shows_what_the_graphics_card_shows(page):
     page.keys("s")
     drawn = page.picture()

@@ -88,3 +88,10 @@ export async function decide(id, decision) {
   const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(decision) };
   return body(await ask(`api/films/${id}/decisions`, options), "json");
 }
+
+// An export as a file: its name, and an address of this page for it.
+export async function exported(path) {
+  const answer = await ask(path);
+  const name = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "")?.[1] ?? "decisions";
+  return { name, address: URL.createObjectURL(await body(answer, "blob")) };
+}

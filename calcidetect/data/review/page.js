@@ -304,6 +304,23 @@ function setTool(tool) {
   showView();
 }
 
+// Fetched, not followed: what goes wrong is then told on the page.
+async function save(event) {
+  event.preventDefault();
+  const path = event.currentTarget.getAttribute("href");
+  byId("exports").open = false;
+  flushComments();
+  await session.queue;
+  try {
+    const { name, address } = await api.exported(path);
+    make("a", { href: address, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 60000);
+    say(`${name} is saved among the downloads.`);
+  } catch (error) {
+    trouble("export", `Nothing exported. ${error.message}`, [["Dismiss", () => {}]]);
+  }
+}
+
 async function toggleBone() {
   const { entry } = session;
   viewer.show({ bone: !viewer.boneShown });
@@ -491,6 +508,7 @@ function controls() {
     bare.addEventListener(name, () => viewer.show({ bare: false }));
   bare.addEventListener("keydown", (event) => event.key === " " && viewer.show({ bare: true }));
   bare.addEventListener("keyup", () => viewer.show({ bare: false }));
+  for (const link of byId("exports").querySelectorAll("a")) link.addEventListener("click", save);
   roving(byId("films-list"));
   roving(byId("marks-list"));
 }
