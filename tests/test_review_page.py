@@ -99,7 +99,7 @@ class Page:
 
     def open(self, more=""):
         self.driver.get(self.address + more)
-        self.wait(lambda: "window" in self.text("#view"))
+        self.wait(lambda: "window" in self.text("#view") and ":" in self.text("#marks-title"))
 
     def find(self, css):
         return self.driver.find_element(By.CSS_SELECTOR, css)
@@ -198,6 +198,8 @@ def test_filter_lists_what_holds_its_words(page):
 def test_film_that_was_not_scanned_says_why(page):
     page.keys(Keys.PAGE_DOWN)
     page.says("b_broken.png was not scanned", "#trouble")
+    assert page.picture()[60:-60].std() < 1  # nothing is left of the film before
+    assert page.rows() == []
     page.keys(Keys.PAGE_UP)
     page.wait(page.rows)
     assert page.text("#trouble") == ""

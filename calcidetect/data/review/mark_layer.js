@@ -80,7 +80,7 @@ function rimmed(name, attributes, ink) {
   });
 }
 
-function pathOf(points, closed) {
+function pathOf(points, closed = false) {
   return points.map(([x, y], k) => `${k ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("") + (closed ? "Z" : "");
 }
 
@@ -184,9 +184,9 @@ export class MarkLayer {
   }
 
   // What the reader is drawing, lengths measured, and the cross that the keyboard moves; in pixels of the screen.
-  draw({ trace, closed, measures, cross }) {
+  draw({ trace, measures, cross }) {
     const parts = [];
-    if (trace.length) parts.push(...outline(pathOf(trace, closed), CHOSEN));
+    if (trace.length) parts.push(...outline(pathOf(trace), CHOSEN));
     for (const { from, to, text } of measures) {
       parts.push(...outline(pathOf([from, to]), CHOSEN), ...this._ends(from, to));
       const words = label(text, CHOSEN, 13);

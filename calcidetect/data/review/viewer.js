@@ -67,7 +67,7 @@ export class Viewer extends EventTarget {
     });
     Object.assign(this, { marks: [], ways: [], chosen: null, tool: "window", measures: [], trace: [], cross: null });
     Object.assign(this, { marksShown: true, boneShown: false, bare: false, scale: 1, x: 0, y: 0, fitted: true });
-    this.coarse = false;
+    Object.assign(this, { coarse: false, pace: 0, movedAt: 0 });
     this.gestures = new Gestures(this, host);
     this.sizes = new ResizeObserver(() => this._resized());
     this.sizes.observe(host);
@@ -111,6 +111,9 @@ export class Viewer extends EventTarget {
     Object.assign(this, { inverted: false, range: [0, MOST_VALUE], levelCount: 1, arranged: null });
     this.cancel();
     this.redrawMarks();
+    // Never one film's picture under another's name, however long that takes to come.
+    this.canvas.style.visibility = "hidden";
+    this.layer.draw({ trace: [], measures: [], cross: null });
   }
 
   // What the first level that comes tells of the film.
@@ -225,6 +228,7 @@ export class Viewer extends EventTarget {
   }
 
   _changed() {
+    this.movedAt = performance.now();
     this.invalidate();
     this.tell("view");
   }
@@ -446,13 +450,15 @@ export class Viewer extends EventTarget {
   // Without a graphics card a large window takes long: then the film is drawn coarser while it moves. What a frame
   // takes is seen by when the next one is called for.
   _pace() {
-    const asked = performance.now();
-    requestAnimationFrame(() => {
-      this.pace = 0.7 * (this.pace ?? 0) + 0.3 * (performance.now() - asked);
-      if (this.pace > SLOW_MS) this._coarsen(true);
-    });
     clearTimeout(this.resting);
     this.resting = setTimeout(() => this._coarsen(false), REST_MS);
+    const asked = performance.now();
+    if (asked - this.movedAt > REST_MS) return;
+    requestAnimationFrame(() => {
+      const now = performance.now();
+      this.pace = 0.7 * this.pace + 0.3 * (now - asked);
+      if (this.pace > SLOW_MS && now - this.movedAt < REST_MS) this._coarsen(true);
+    });
   }
 
   _coarsen(coarse) {
@@ -480,6 +486,7 @@ export class Viewer extends EventTarget {
       width: this.canvas.width,
       height: this.canvas.height,
     });
+    this.canvas.style.visibility = "visible";
   }
 
   _drawing() {
@@ -497,7 +504,7 @@ export class Viewer extends EventTarget {
     } else if (ahead && trace.length) {
       trace.push(screen(ahead));
     }
-    return { trace, closed: false, measures: lines, cross: this.cross && screen(this.cross) };
+    return { trace, measures: lines, cross: this.cross && screen(this.cross) };
   }
 
   // Arrows are laid out anew only where marks have come, gone or moved.
