@@ -180,8 +180,7 @@ def _thumbnail(desk: Desk, request: Request, _: Any) -> Response:
 def _decide(desk: Desk, request: Request, asked: Any) -> Response:
     film, run = _scanned(desk, request), desk.folder.run()
     key = film.result.pixel_hash
-    # The page may show candidates below the operating point, too: they can be decided on.
-    state = state_of(film, run, desk.decisions.of_film(key), least=run.min_score)
+    state = state_of(film, run, desk.decisions.of_film(key))
     last = asked.get("last") if isinstance(asked, dict) else None
     if type(last) is not int:
         raise Refused("A decision says which one was the newest that its page knew of, as last.")
