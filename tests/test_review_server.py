@@ -200,6 +200,16 @@ def test_films_that_are_gone_damaged_or_others_leave_the_rest_readable(browser, 
     assert browser.ask("api/films/2/pixels/0")[0] == 200
 
 
+def test_what_nobody_foresaw_is_told_and_leaves_the_rest_readable(browser, monkeypatch):
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("calcidetect.review.pictures.Pictures.bone", fail)
+    status, answer = browser.get("api/films/1/bone")
+    assert (status, "Input/output error. Other films can still be read" in answer["error"]) == (500, True)
+    assert browser.get("api/films/1")[0] == 200
+
+
 def test_a_folder_that_vanished_is_told_and_comes_back(browser, folder):
     away = folder.folder.rename(folder.folder.with_name("away"))
     for path in ("api/run", "api/films/1"):

@@ -72,7 +72,7 @@ def make_app(folder: RunFolder, *, reader: str, token: str, port: int) -> Guard:
         _route("/api/films/{film:int}/decisions", desk, _decide, method="POST"),
         _route("/api/export/{form}", desk, _export),
     ]
-    handlers: Mapping[Any, Any] = {CalcidetectError: _say, HTTPException: _say_http}
+    handlers: Mapping[Any, Any] = {CalcidetectError: _say, HTTPException: _say_http, Exception: _say_unforeseen}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token=token, port=port)
 
 
@@ -105,6 +105,12 @@ def _say_http(request: Request, error: Exception) -> Response:
     if "text/html" in request.headers.get("accept", ""):
         return Response(page(reason), status, media_type="text/html")
     return JSONResponse({"error": reason}, status)
+
+
+def _say_unforeseen(request: Request, error: Exception) -> Response:
+    """What nobody foresaw, such as a disk that fails; the server logs where it happened, and goes on."""
+    reason = f"This could not be done: {type(error).__name__}: {error}. Other films can still be read."
+    return JSONResponse({"error": reason.encode("utf-8", "replace").decode()}, 500)
 
 
 def _page(desk: Desk, request: Request, _: Any) -> Response:
