@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from calcidetect.review.marks import Decision, FilmState, Mark, film_state
@@ -20,19 +21,17 @@ def size_of(film: ReviewFilm) -> Film:
     return Film(int(row["rows"]), int(row["cols"]), float(row["spacing_mm"]) if row["spacing_mm"] else None)
 
 
-def state_of(
-    film: ReviewFilm, run: Run, decisions: list[Decision] | tuple[Decision, ...], *, least: float | None = None
-) -> FilmState:
-    """Marks of a film of a run; those that score at least its operating point, or `least`."""
-    return film_state(film.candidates, decisions, least=run.operating_point if least is None else least)
+def state_of(film: ReviewFilm, run: Run, decisions: Sequence[Decision]) -> FilmState:
+    """Marks of a film of a run."""
+    return film_state(film.candidates, decisions, least=run.operating_point)
 
 
 def run_answer(run: Run, decisions: dict[str, list[Decision]], *, reader: str, folder: str) -> dict[str, Any]:
     """The list of films, each with its counts."""
-    films = [
-        _film(film) | _counts(state_of(film, run, decisions.get(film.result.pixel_hash, [])))
-        for film in run.films.values()
-    ]
+    films = []
+    for film in run.films.values():
+        trail = decisions.get(film.result.pixel_hash)
+        films.append(_film(film) | (_counts(state_of(film, run, trail)) if trail else _untouched(film, run)))
     return {
         "films": films,
         "folder": folder,
@@ -94,12 +93,26 @@ def _counts(state: FilmState) -> dict[str, Any]:
     """Of marks for calcification; the labelled kinds are no marks until a reader says so."""
     marks = [mark for mark in state.marks if mark.candidate.label == MARK or mark.state != "undecided"]
     number = {name: sum(mark.state == name for mark in marks) for name in ("undecided", "accepted", "rejected")}
+    return _numbers(**number, reviewed=state.reviewed)
+
+
+def _untouched(film: ReviewFilm, run: Run) -> dict[str, Any]:
+    """The same of a film without decisions, from its rows alone: a run may have ten thousand."""
+    rows = film.result.candidates
+    marks = sum(row["label"] == MARK and float(row["score"]) >= run.operating_point for row in rows)
+    return _numbers(undecided=marks, accepted=0, rejected=0, reviewed=False)
+
+
+def _numbers(*, undecided: int, accepted: int, rejected: int, reviewed: bool) -> dict[str, Any]:
+    decided = accepted + rejected
     return {
-        "n_marks": len(marks),
-        "decided": number["accepted"] + number["rejected"],
-        "unsure": number["undecided"],
-        **number,
-        "reviewed": state.reviewed,
+        "n_marks": undecided + decided,
+        "decided": decided,
+        "unsure": undecided,
+        "undecided": undecided,
+        "accepted": accepted,
+        "rejected": rejected,
+        "reviewed": reviewed,
     }
 
 

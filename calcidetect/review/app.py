@@ -72,7 +72,7 @@ def make_app(folder: RunFolder, *, reader: str, token: str, port: int) -> Guard:
         _route("/api/films/{film:int}/decisions", desk, _decide, method="POST"),
         _route("/api/export/{form}", desk, _export),
     ]
-    handlers: Mapping[Any, Any] = {CalcidetectError: _say, HTTPException: _say_http}
+    handlers: Mapping[Any, Any] = {CalcidetectError: _say, HTTPException: _say_http, Exception: _say_unforeseen}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token=token, port=port)
 
 
@@ -105,6 +105,12 @@ def _say_http(request: Request, error: Exception) -> Response:
     if "text/html" in request.headers.get("accept", ""):
         return Response(page(reason), status, media_type="text/html")
     return JSONResponse({"error": reason}, status)
+
+
+def _say_unforeseen(request: Request, error: Exception) -> Response:
+    """What nobody foresaw, such as a disk that fails; the server logs where it happened, and goes on."""
+    reason = f"This could not be done: {type(error).__name__}: {error}. Other films can still be read."
+    return JSONResponse({"error": reason.encode("utf-8", "replace").decode()}, 500)
 
 
 def _page(desk: Desk, request: Request, _: Any) -> Response:
@@ -180,8 +186,7 @@ def _thumbnail(desk: Desk, request: Request, _: Any) -> Response:
 def _decide(desk: Desk, request: Request, asked: Any) -> Response:
     film, run = _scanned(desk, request), desk.folder.run()
     key = film.result.pixel_hash
-    # The page may show candidates below the operating point, too: they can be decided on.
-    state = state_of(film, run, desk.decisions.of_film(key), least=run.min_score)
+    state = state_of(film, run, desk.decisions.of_film(key))
     last = asked.get("last") if isinstance(asked, dict) else None
     if type(last) is not int:
         raise Refused("A decision says which one was the newest that its page knew of, as last.")

@@ -6,6 +6,7 @@ import contextlib
 import json
 import threading
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,18 @@ _HALF_PX = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewFilm:
-    """A film of a run: its number on the page, its result, what the user told of it, its candidates by score."""
+    """A film of a run: its number on the page, its result, and what the user told of it."""
 
     id: int
     result: FilmResult
     told: tuple[float | None, str, str]
-    candidates: tuple[Candidate, ...]
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Its best `MOST_CANDIDATES`, made anew each time: those of ten thousand films would fill the memory."""
+        result = self.result
+        rows = zip(result.candidates, result.outlines, result.reasons, strict=True)
+        return tuple(_candidate(*row) for row in islice(rows, MOST_CANDIDATES))
 
     @property
     def name(self) -> str:
@@ -135,15 +142,10 @@ def _read(path: Path) -> Run:
         told = connection.execute("SELECT told FROM films WHERE run = ? ORDER BY position", (last[0],)).fetchall()
         results = list(StoredResults(path, last[0], connection=connection))
     films = (
-        ReviewFilm(id=number, result=result, told=tuple(json.loads(words)), candidates=_candidates(result))
+        ReviewFilm(id=number, result=result, told=tuple(json.loads(words)))
         for number, (result, (words,)) in enumerate(zip(results, told, strict=True), start=1)
     )
     return Run(recipe=json.loads(last[1]), films={film.id: film for film in films})
-
-
-def _candidates(result: FilmResult) -> tuple[Candidate, ...]:
-    rows = zip(result.candidates, result.outlines, result.reasons, strict=True)
-    return tuple(_candidate(*row) for row, _ in zip(rows, range(MOST_CANDIDATES), strict=False))
 
 
 def _candidate(row: dict[str, str], outline: Outline, reasons: Any) -> Candidate:
