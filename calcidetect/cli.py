@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from calcidetect.batch.film_task import Recipe
     from calcidetect.batch.results import FilmResult, Progress
+    from calcidetect.review.run_folder import RunFolder
     from calcidetect.types import Scan
 
 EXIT_OK = 0
@@ -44,6 +45,7 @@ _SOFT_HELP = (
     "JSON with polygons of soft tissue: a list of {film, soft} or {film: [polygons]}; without it, the body more than "
     "2 mm from what the program takes for bone (on chest films this holds the lungs: give polygons)"
 )
+_TRUTH_HELP = "truth.json of simulate, annotations, or decisions.sqlite of review"
 _CROP_HELP = "show the exposed field without shutters and frames (the default), or the whole film"
 _NOTICE = "Candidates for a human reader; not for diagnosis."
 
@@ -83,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_simulate(commands)
     _add_settings(commands)
     _add_node(commands)
+    _add_review(commands)
+    _add_fit(commands)
     return parser
 
 
@@ -169,7 +173,12 @@ def _add_phantom(commands: Any) -> None:
 def _add_evaluate(commands: Any) -> None:
     parser = commands.add_parser("evaluate", help="judge results against what is known of the films")
     parser.add_argument("results", metavar="DIR", help="folder that scan wrote, with --min-score 0")
-    parser.add_argument("--truth", required=True, metavar="FILE", help="truth.json of simulate, or annotations")
+    parser.add_argument(
+        "--truth",
+        required=True,
+        metavar="FILE",
+        help=_TRUTH_HELP,
+    )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for numbers and pictures")
     parser.add_argument("--masks", metavar="DIR", help="folder of bone masks NAME.png")
     parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the bootstrap (0)")
@@ -220,6 +229,38 @@ def _add_node(commands: Any) -> None:
     parser.add_argument("--retry", type=_natural, default=5, metavar="S", help="first pause after a failure (5 s)")
     _add_recipe(parser)
     parser.set_defaults(run=_node)
+
+
+def _add_review(commands: Any) -> None:
+    parser = commands.add_parser(
+        "review",
+        help="open a page to accept, reject and draw marks",
+        description="Open a page in the browser, served by this machine alone, to decide on the marks of a run. Stops "
+        "on Ctrl-C. " + _NOTICE,
+    )
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a folder that scan wrote; or films, scanned first")
+    parser.add_argument("--out", metavar="DIR", help="folder that films are scanned into (review-results)")
+    parser.add_argument("--reader", metavar="NAME", help="whom decisions are kept under (the name of the account)")
+    parser.add_argument("--root", metavar="DIR", help="folder that films are named relative to")
+    parser.add_argument("--port", type=_natural, default=0, metavar="N", help="port to listen on (any free one)")
+    parser.add_argument("--no-browser", action="store_true", help="print the page's address, and open no browser")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes of a scan (1)")
+    parser.add_argument("--export", choices=("csv", "json", "coco", "sr"), help="write the decisions, open no page")
+    parser.add_argument("--to", metavar="PATH", help="file or folder of the export")
+    parser.set_defaults(run=_review)
+
+
+def _add_fit(commands: Any) -> None:
+    parser = commands.add_parser(
+        "fit",
+        help="fit the scorer anew on readers' decisions",
+        description="Fit the scorer's tables anew on the films that readers have reviewed; print figures on films held "
+        "out, before and after. Use the result with --set score.tables=FILE.",
+    )
+    parser.add_argument("results", nargs="+", metavar="DIR", help="folders with decisions of calcidetect review")
+    parser.add_argument("--out", required=True, metavar="FILE", help="JSON file for the tables")
+    parser.add_argument("--root", metavar="DIR", help="folder that films are named relative to")
+    parser.set_defaults(run=_fit)
 
 
 def _natural(text: str) -> int:
@@ -484,6 +525,62 @@ def _node(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _fit(args: argparse.Namespace) -> int:
+    from calcidetect.refit import refit_scores
+
+    with _stoppable(), _bar() as advance:
+        trial = refit_scores(args.results, args.out, root=args.root, progress=advance)
+    print("\n".join(trial.lines))
+    print(f"tables in {args.out}; use them with --set score.tables={args.out}")
+    return EXIT_OK
+
+
+def _review(args: argparse.Namespace) -> int:
+    from calcidetect import review
+
+    if bool(args.export) != bool(args.to):
+        raise ConfigError("An export takes both: --export with what is wanted, and --to with a file or folder.")
+    with _stoppable(), _progress() as progress:
+        folder = review.opened_run(args.paths, out=args.out, root=args.root, jobs=args.jobs, progress=progress)
+    return _export(folder, args) if args.export else _serve(folder, args)
+
+
+def _export(folder: RunFolder, args: argparse.Namespace) -> int:
+    from calcidetect.review.decisions import DecisionStore
+    from calcidetect.review.exports import write_export
+
+    for path in write_export(args.export, folder, DecisionStore(folder.folder), Path(args.to)):
+        print(path)
+    return EXIT_OK
+
+
+def _serve(folder: RunFolder, args: argparse.Namespace) -> int:
+    import webbrowser
+
+    from calcidetect.review.server import serve
+
+    def opened(address: str) -> None:
+        print(f"Films and decisions in {folder.folder}. {_NOTICE}\n{address}", flush=True)
+        if not args.no_browser:
+            webbrowser.open(address)
+
+    with _ended_by_signals() as stop:
+        serve(folder, reader=_reader(args.reader), port=args.port, stop=stop, opened=opened)
+    return EXIT_OK
+
+
+def _reader(given: str | None) -> str:
+    """Whom decisions are kept under."""
+    import getpass
+
+    if given is not None and not given.strip():
+        raise ConfigError("The reader's name is empty; give one as --reader NAME.")
+    try:
+        return given.strip() if given else getpass.getuser()
+    except (OSError, KeyError) as error:
+        raise ConfigError("This account has no name; give one as --reader NAME.") from error
+
+
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[threading.Event]:
     """An event that Ctrl-C or a service manager's SIGTERM sets."""
@@ -500,7 +597,8 @@ def _settings(args: argparse.Namespace) -> int:
     for section in dataclasses.fields(Config):
         for item in dataclasses.fields(getattr(Config(), section.name)):
             about = item.metadata
-            print(f"{section.name}.{item.name} = {item.default}  ({about['low']} to {about['high']} {about['unit']})")
+            bounds = f"{about['low']} to {about['high']} " if "low" in about else ""
+            print(f"{section.name}.{item.name} = {item.default}  ({bounds}{about['unit']})")
             print(f"    {about['help']}")
     return EXIT_OK
 

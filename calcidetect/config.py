@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from calcidetect.errors import ConfigError
+
+_PIN_LENGTH = 12  # hexadecimal digits, as of `Config.hash`
+_PINNED = re.compile(rf"@[0-9a-f]{{{_PIN_LENGTH}}}$")
 
 
 def _setting(default: Any, *, low: float, high: float, unit: str, help: str) -> Any:
@@ -134,6 +138,25 @@ class ExposureSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreSettings:
+    """The scorer."""
+
+    tables: str = dataclasses.field(
+        default="",
+        metadata={
+            "unit": "a file that calcidetect fit wrote; empty: the shipped tables",
+            "help": "tables that score candidates; their content is part of the setting, as PATH@HASH",
+        },
+    )
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.tables, str):
+            raise ConfigError(f"tables must be the path of a file, got {self.tables!r}.")
+        if self.tables and not _PINNED.search(self.tables):
+            object.__setattr__(self, "tables", pinned(self.tables))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DicomSettings:
     """Results written as DICOM."""
 
@@ -163,6 +186,7 @@ class Config:
     bone: BoneSettings = BoneSettings()
     background: BackgroundSettings = BackgroundSettings()
     detect: DetectSettings = DetectSettings()
+    score: ScoreSettings = ScoreSettings()
     dicom: DicomSettings = DicomSettings()
 
     def replace(self, changes: Mapping[str, Any]) -> Config:
@@ -199,6 +223,36 @@ class Config:
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with any setting."""
         return hashlib.sha256(json.dumps(self.flat(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def pinned(path: str) -> str:
+    """Path of a file with the hash of its content behind it: ``PATH@HASH``.
+
+    Raises
+    ------
+    ConfigError
+        When it can't be read.
+    """
+    absolute = Path(path).absolute()
+    try:
+        digest = hashlib.sha256(absolute.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read as tables of the scorer: {error.strerror}; check the path.") from error
+    return f"{absolute}@{digest[:_PIN_LENGTH]}"
+
+
+def unpinned(setting: str) -> str:
+    """The path of a ``PATH@HASH``, whose file still is the one it was.
+
+    Raises
+    ------
+    ConfigError
+        When it can't be read, or has changed.
+    """
+    path = _PINNED.sub("", setting)
+    if pinned(path) != setting:
+        raise ConfigError(f"{path} has changed since it was chosen; name it again to use it as it is now.")
+    return path
 
 
 def load_config(path: Path | str) -> Config:

@@ -28,6 +28,7 @@ from calcidetect.config import Config
 from calcidetect.errors import FieldError
 from calcidetect.field import exposure
 from calcidetect.reading import readers
+from calcidetect.trees import BoostedTables
 from calcidetect.types import (
     MARK,
     TRACHEAL,
@@ -86,14 +87,15 @@ def scan(
     started = time.perf_counter()
     radiograph = film if isinstance(film, Radiograph) else readers.load(film, spacing_mm=spacing_mm)
     given = None if region == "auto" else regions.get(region)
+    tables = score.tables_of(config.score.tables)
     working, field, place, trouble = find_region(radiograph, config, given=given)
     found = find(working, field, config)
     anatomy, labels = found.anatomy, found.labels
-    features = found.features | {"score": score.scores(found.features)}
+    features = found.features | {"score": score.scores(found.features, tables)}
     where = zones.find_zones(centres(labels), working, field, anatomy, region=place.name)
     kinds = mimics.label_kinds(labels, features, working, field, anatomy, region=place, areas=where.areas)
     least = score.OPERATING_POINT if min_score is None else min_score
-    candidates, labels = _kept(working, labels, features, kinds, where.words, least=least)
+    candidates, labels = _kept(working, labels, features, kinds, where.words, least=least, tables=tables)
     words = ("no_bone",) * (not anatomy.bone.any()) + (TWO_LIMBS,) * (where.limbs == 2)
     report = Report(
         source=radiograph.source,
@@ -241,6 +243,7 @@ def _kept(
     where: npt.NDArray[np.str_],
     *,
     least: float,
+    tables: BoostedTables,
 ) -> tuple[tuple[Candidate, ...], LabelImage]:
     """Clusters and single candidates that score `least` or more, and the trachea, numbered by falling score."""
     if not len(kinds):
@@ -263,7 +266,7 @@ def _kept(
         kinds=np.where(vessel & (kinds[order] == MARK), "vascular", kinds[order]).tolist(),
         zones=np.where(rings, "trachea", where)[order].tolist(),
         whole={name: column[order] for name, column in whole.items()},
-        reasons=score.reasons(chosen),
+        reasons=score.reasons(chosen, tables),
     )
     return candidates, labels
 

@@ -8,7 +8,7 @@ files in ``calcidetect/data``.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -126,18 +126,43 @@ def contributions(
     base : float
         Log-odds before any answer; with a sample's contributions it adds up to its `log_odds`.
     """
-    count, samples = len(tables.feature), np.arange(len(planes[0]))
+    samples = np.arange(len(planes[0]))
     added = np.zeros((len(samples), len(tables.names)), np.float32)
     base = tables.bias + float(tables.leaf.mean(axis=1, dtype=np.float64).sum())
-    values, rows = np.stack(planes), np.arange(count)[:, None]
-    index = np.zeros((count, len(samples)), np.intp)
+    count = len(tables.feature)
+    rows, index = np.arange(count)[:, None], np.zeros((count, len(samples)), np.intp)
     known = tables.leaf.mean(axis=1, keepdims=True)
-    for level, (feature, threshold) in enumerate(zip(tables.feature.T, tables.threshold.T, strict=True)):
+    for level, (feature, answer) in enumerate(zip(tables.feature.T, _answers(tables, planes), strict=True)):
         before = known[rows, index]
-        index += (values[feature] > threshold[:, None]).astype(np.intp) << level
+        index += answer << level
         known = tables.leaf.reshape(count, -1, 2 << level).mean(axis=1)
         np.add.at(added, (samples, feature[:, None]), known[rows, index] - before)
     return added, base
+
+
+def leaf_indices(tables: BoostedTables, planes: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.uint8]:
+    """Which leaf of each table a sample reaches, uint8 (n, tables); arguments as for `log_odds`, without chunks."""
+    index = sum(answer << level for level, answer in enumerate(_answers(tables, planes)))
+    return np.asarray(index, np.uint8).T
+
+
+def _answers(tables: BoostedTables, planes: Sequence[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.intp]]:
+    """Answers to the questions of each level, 0 or 1, (tables, n)."""
+    values = np.stack(planes)
+    for feature, threshold in zip(tables.feature.T, tables.threshold.T, strict=True):
+        yield (values[feature] > threshold[:, None]).astype(np.intp)
+
+
+def tables_json(tables: BoostedTables) -> str:
+    """Tables as `parse_tables` reads them."""
+    content = {
+        "names": list(tables.names),
+        "feature": tables.feature.tolist(),
+        "threshold": [[float(f"{value:.9g}") for value in row] for row in tables.threshold.tolist()],
+        "leaf": [[round(value, 6) for value in row] for row in tables.leaf.tolist()],
+        "bias": tables.bias,
+    }
+    return json.dumps(content) + "\n"
 
 
 def probability(log_odds: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -141,6 +141,20 @@ def check_formats(formats: Iterable[str], *, also: Mapping[str, str] = {}) -> No
             )
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for results unless it is there.
+
+    Raises
+    ------
+    OutputError
+        When it can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {folder} can't be made: {error.strerror}; choose another.") from error
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: a reader never meets half of it.
 

@@ -2,14 +2,15 @@ import dataclasses
 
 import pytest
 
-from calcidetect.config import Config, load_config, parse_assignments
+from calcidetect.config import Config, load_config, parse_assignments, unpinned
 from calcidetect.errors import ConfigError
 
 
 def test_every_setting_has_default_within_bounds_unit_and_help():
     for section in dataclasses.fields(Config):
         for item in dataclasses.fields(getattr(Config(), section.name)):
-            assert item.metadata["low"] <= item.default <= item.metadata["high"], item.name
+            if not isinstance(item.default, str):
+                assert item.metadata["low"] <= item.default <= item.metadata["high"], item.name
             assert item.metadata["help"]
             assert "unit" in item.metadata
 
@@ -63,3 +64,21 @@ def test_assignments_are_split_at_the_first_equals_sign():
     assert parse_assignments(["a.b=1", " c.d = 2=3 "]) == {"a.b": "1", "c.d": "2=3"}
     with pytest.raises(ConfigError, match="write section"):
         parse_assignments(["a.b"])
+
+
+def test_tables_of_the_scorer_are_chosen_with_their_content(tmp_path):
+    tables = tmp_path / "tables.json"
+    tables.write_text("one")
+    first = Config().replace({"score.tables": str(tables)})
+    assert first == Config().replace(first.flat())  # as a journal gives it back
+    tables.write_text("two")
+    second = Config().replace({"score.tables": str(tables)})
+    assert len({Config().hash, first.hash, second.hash}) == 3
+    assert unpinned(second.score.tables) == str(tables)
+    with pytest.raises(ConfigError, match="has changed since it was chosen"):
+        unpinned(first.score.tables)
+
+
+def test_tables_that_are_not_there_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"none.json can't be read as tables of the scorer: No such file"):
+        Config().replace({"score.tables": str(tmp_path / "none.json")})

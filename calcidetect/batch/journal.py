@@ -17,12 +17,22 @@ from pathlib import Path
 from typing import Any
 
 from calcidetect.batch.results import FilmResult
-from calcidetect.batch.stored_results import LOCK_WAIT_S, StoredResults, as_text, packed, plainly, read_only
+from calcidetect.batch.stored_results import (
+    LOCK_WAIT_S,
+    StoredResults,
+    as_text,
+    packed,
+    packed_details,
+    plainly,
+    read_only,
+)
 from calcidetect.errors import ConfigError
 
 JOURNAL_FILE = "journal.sqlite"
 
-_FORMAT = 1  # of the tables below, kept as the file's user_version
+JOURNAL_FORMAT = 2
+"""Of the tables below, kept as the file's user_version."""
+
 _ANY_TEXT = ("film", "name", "patient")  # file names need not be UTF-8; SQLite keeps their bytes
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -30,7 +40,7 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE TABLE IF NOT EXISTS films (
     film TEXT, pixel_hash TEXT, settings_hash TEXT, version TEXT,
     run INTEGER, position INTEGER, bytes INTEGER, changed_ns INTEGER, told TEXT,
-    name TEXT, status TEXT, result TEXT, patient TEXT, thumbnail BLOB,
+    name TEXT, status TEXT, result TEXT, details BLOB, patient TEXT, thumbnail BLOB,
     PRIMARY KEY (film, pixel_hash, settings_hash, version));
 CREATE INDEX IF NOT EXISTS order_of_run ON films (run, position);
 """
@@ -158,6 +168,7 @@ class Journal:
             "name": _bytes(footing.name),
             "status": result.film["status"],
             "result": packed(result),
+            "details": packed_details(result),
             "patient": _bytes(result.patient),
             "thumbnail": result.thumbnail,
         }
@@ -238,9 +249,9 @@ def _set_up(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")  # a power cut takes no film that was reported done
     connection.execute("PRAGMA secure_delete = ON")  # dropped rows may name patients
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, _FORMAT):
+    if version not in (0, JOURNAL_FORMAT):
         raise ConfigError(f"{path} was written by another version of calcidetect; choose another folder.")
-    connection.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} PRAGMA user_version = {_FORMAT}; COMMIT;")
+    connection.executescript(f"BEGIN EXCLUSIVE; {_SCHEMA} PRAGMA user_version = {JOURNAL_FORMAT}; COMMIT;")
 
 
 def recipe_hash(recipe: Mapping[str, Any]) -> str:

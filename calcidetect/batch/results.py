@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from calcidetect.writers import Row
@@ -30,8 +30,8 @@ class FilmResult:
         SHA-256 of the decoded pixels, hexadecimal; empty when they could not be read.
     patient
         Whom it shows: empty unless identifiers are kept.
-    outlines
-        One for each candidate, where a format asks for them.
+    outlines, reasons
+        Of each candidate: its outline, and what moved its score, see `Candidate.reasons`.
     thumbnail
         JPEG of the film, without marks; empty when there is none.
     """
@@ -42,6 +42,7 @@ class FilmResult:
     pixel_hash: str = ""
     patient: str = ""
     outlines: tuple[Outline, ...] = ()
+    reasons: tuple[Mapping[str, float], ...] = ()
     thumbnail: bytes = b""
 
     @property

@@ -23,7 +23,7 @@ from calcidetect.batch.run_files import FILMS_TABLE, begin_run_files, write_run_
 from calcidetect.batch.stored_results import StoredResults
 from calcidetect.batch.workers import TIME_OUT_S, Here, ProcessExecutor, run_tasks
 from calcidetect.config import Config
-from calcidetect.errors import ConfigError, OutputError
+from calcidetect.errors import ConfigError
 
 _DEFAULTS = Config()
 
@@ -150,10 +150,7 @@ def check_limits(jobs: int, time_out_s: float | None) -> None:
 
 def _made(folder: Path, *, resume: bool) -> Path:
     """The folder of results, made when missing."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {folder} can't be made: {error.strerror}; choose another.") from error
+    writers.make_folder(folder)
     if resume and (folder / FILMS_TABLE).exists() and not (folder / JOURNAL_FILE).exists():
         raise ConfigError(
             f"{folder} holds tables but no {JOURNAL_FILE}, so nothing tells how they were made; run without --resume."

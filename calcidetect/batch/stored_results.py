@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,9 +37,9 @@ class StoredResults(Sequence[FilmResult]):
     def __iter__(self) -> Iterator[FilmResult]:
         seen: set[str] = set()
         with self._asking() as ask:
-            columns = "result, name, pixel_hash, patient, thumbnail"
+            columns = "result, details, name, pixel_hash, patient, thumbnail"
             for row in ask.execute(f"SELECT {columns} FROM films WHERE run = ? ORDER BY position", (self._run,)):
-                result = _unpacked(*row)
+                result = _unpacked(row[:2], *row[2:])
                 yield _flagged(result, DUPLICATE) if result.pixel_hash in seen else result
                 seen |= {result.pixel_hash} - {""}
 
@@ -74,11 +75,16 @@ def read_only(path: Path) -> sqlite3.Connection:
 def packed(result: FilmResult) -> str:
     """Result as ASCII JSON, without what has a column of its own; file names that are no UTF-8 survive it."""
     rows = [[row[name] for name in CANDIDATE_COLUMNS] for row in result.candidates]
-    return json.dumps([[result.film[name] for name in FILM_COLUMNS], rows, result.outlines])
+    return json.dumps([[result.film[name] for name in FILM_COLUMNS], rows])
 
 
-def _unpacked(packed: str, name: str, pixel_hash: str, patient: str, thumbnail: bytes) -> FilmResult:
-    film, rows, outlines = json.loads(packed)
+def packed_details(result: FilmResult) -> bytes:
+    """Outlines and reasons of a result, compressed: a fifth of their text."""
+    return zlib.compress(json.dumps([result.outlines, [dict(item) for item in result.reasons]]).encode("ascii"))
+
+
+def _unpacked(packed: tuple[str, bytes], name: str, pixel_hash: str, patient: str, thumbnail: bytes) -> FilmResult:
+    (film, rows), (outlines, reasons) = json.loads(packed[0]), json.loads(zlib.decompress(packed[1]))
     return FilmResult(
         film=dict(zip(FILM_COLUMNS, film, strict=True)),
         candidates=tuple(dict(zip(CANDIDATE_COLUMNS, row, strict=True)) for row in rows),
@@ -86,6 +92,7 @@ def _unpacked(packed: str, name: str, pixel_hash: str, patient: str, thumbnail: 
         pixel_hash=pixel_hash,
         patient=patient,
         outlines=tuple(tuple(outline) for outline in outlines),
+        reasons=tuple(reasons),
         thumbnail=thumbnail,
     )
 

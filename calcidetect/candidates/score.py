@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
-from calcidetect.trees import contributions, load_tables, log_odds, probability
+from calcidetect.config import unpinned
+from calcidetect.errors import ConfigError
+from calcidetect.trees import BoostedTables, contributions, load_tables, log_odds, parse_tables, probability
 
 OPERATING_POINT = 0.65
 """Shipped least score of a mark; see benchmarks/README.md for the false marks a film that it costs."""
@@ -15,13 +19,39 @@ REASONS = 8
 """How many features a candidate's score is explained by."""
 
 
-def scores(features: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+def tables_of(setting: str) -> BoostedTables:
+    """Tables that score candidates: the shipped ones, or those of the setting ``score.tables``.
+
+    Raises
+    ------
+    ConfigError
+        When the file is no such tables, asks for what is not measured, or has changed.
+    """
+    return _read_tables(unpinned(setting)) if setting else load_tables("score")
+
+
+def _read_tables(path: str) -> BoostedTables:
+    try:
+        tables = parse_tables(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} holds no tables of the scorer ({error}); give a file of calcidetect fit.") from error
+    strange = set(tables.names) - set(load_tables("score").names)
+    if strange:
+        raise ConfigError(f"{path} asks for {min(strange)}, which this version does not measure; fit it again.")
+    return tables
+
+
+def scores(
+    features: dict[str, npt.NDArray[np.float32]], tables: BoostedTables | None = None
+) -> npt.NDArray[np.float32]:
     """Probability of calcification for each candidate.
 
     Parameters
     ----------
     features
         From `measure.candidate_features`: float32 (n,) each.
+    tables
+        From `tables_of`; None for the shipped ones.
 
     Returns
     -------
@@ -29,16 +59,18 @@ def scores(features: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float
     """
     if not features:
         return np.zeros(0, np.float32)
-    tables = load_tables("score")
+    tables = tables or load_tables("score")
     return probability(log_odds(tables, [features[name] for name in tables.names]))
 
 
-def reasons(features: dict[str, npt.NDArray[np.float32]]) -> tuple[dict[str, float], ...]:
+def reasons(
+    features: dict[str, npt.NDArray[np.float32]], tables: BoostedTables | None = None
+) -> tuple[dict[str, float], ...]:
     """Say why each candidate has its score.
 
     Parameters
     ----------
-    features
+    features, tables
         As for `scores`, of n candidates; more are not looked at.
 
     Returns
@@ -49,7 +81,7 @@ def reasons(features: dict[str, npt.NDArray[np.float32]]) -> tuple[dict[str, flo
     """
     if not any(len(column) for column in features.values()):
         return ()
-    tables = load_tables("score")
+    tables = tables or load_tables("score")
     moved, _ = contributions(tables, [features[name] for name in tables.names])
     strongest = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, :REASONS]
     return tuple(

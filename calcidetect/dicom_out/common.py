@@ -16,12 +16,13 @@ from calcidetect.reading.dicom_reader import OWN_MODEL
 from calcidetect.types import Report
 
 # High, so that viewers list them below the films; one for each kind, always the same.
-_SERIES_NUMBERS = {"sr": 901, "sc": 902, "seg": 903, "gsps": 904}
+_SERIES_NUMBERS = {"sr": 901, "sc": 902, "seg": 903, "gsps": 904, "reading": 905}
 _SERIES_DESCRIPTIONS = {
     "sr": "calcidetect report (unverified) NOT FOR DIAGNOSIS",
     "sc": "calcidetect overlay (unverified) NOT FOR DIAGNOSIS",
     "seg": "calcidetect masks (unverified) NOT FOR DIAGNOSIS",
     "gsps": "calcidetect arrows (unverified) NOT FOR DIAGNOSIS",
+    "reading": "calcidetect marks, read and verified",
 }
 DESCRIPTION = "Candidate calcification, unverified, not for diagnosis"
 CREATOR = "calcidetect^"
@@ -43,12 +44,12 @@ def uid(report: Report, *words: str) -> str:
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, '|'.join(recipe)).int}"
 
 
-def identity(report: Report, kind: str) -> dict[str, Any]:
-    """Arguments that every constructor of highdicom takes: series, instance, and who made it."""
+def identity(report: Report, kind: str, *words: str) -> dict[str, Any]:
+    """Arguments that every constructor of highdicom takes: series, instance (by `words` too), and who made it."""
     return {
         "series_instance_uid": uid(report, kind, "series"),
         "series_number": _SERIES_NUMBERS[kind],
-        "sop_instance_uid": uid(report, kind),
+        "sop_instance_uid": uid(report, kind, *words),
         "instance_number": 1,
         "series_description": _SERIES_DESCRIPTIONS[kind],
         "manufacturer": OWN_MODEL,

@@ -27,6 +27,7 @@ from calcidetect.types import MARK, Candidate, Grid, Report, Scan
 
 _Region = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
 _Place = hd.sr.MeasurementsAndQualitativeEvaluations
+Group = _Region | _Place
 
 _REMARK = "Candidates for a human reader, unverified, not for diagnosis. No mark does not mean no calcification."
 _DEVICE_UID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, OWN_MODEL).int}"
@@ -52,30 +53,32 @@ def structured_report(scan: Scan) -> Dataset:
     OutputError
         When the film is no DICOM file, is gone, or lacks what a PACS files by.
     """
-    header = film_header(scan.report)
-    groups: list[_Region | _Place] = [_film_group(scan.report, header)]
-    for mark in scan.report.marks:
-        groups += [_outline_group(scan, mark, header), _point_group(scan.report, mark, header)]
-    for kind in codes.FINDINGS:
-        own = [candidate for candidate in scan.report.candidates if candidate.label == kind]
-        if own and kind != MARK:
-            groups.append(_kind_group(scan.report, own, header))
+    report, header = scan.report, film_header(scan.report)
+    # An outline runs through the middles of the working grid's outermost pixels; the halves beyond count.
+    rim_px = report.grid.shape[0] / scan.working.grid.shape[0]
+    groups: list[Group] = [film_group(report, header, remark=_REMARK)]
+    for mark in report.marks:
+        certainty = 100 * mark.score
+        groups += [outline_group(report, mark, header, rim_px=rim_px)]
+        groups += [point_group(report, mark, header, certainty_percent=certainty)]
+    groups += kind_groups(report, header)
     content = hd.sr.MeasurementReport(
-        observation_context=hd.sr.ObservationContext(observer_device_context=_observer()),
+        observation_context=hd.sr.ObservationContext(observer_device_context=device()),
         procedure_reported=codes.RADIOGRAPHY,
         imaging_measurements=groups,
     )
-    report = hd.sr.Comprehensive3DSR(
+    result = hd.sr.Comprehensive3DSR(
         evidence=[nameless(header)],
         content=content,
         is_complete=True,
-        **identity(scan.report, "sr"),
+        **identity(report, "sr"),
     )
-    file_under(report, header)
-    return report
+    file_under(result, header)
+    return result
 
 
-def _observer() -> hd.sr.ObserverContext:
+def device() -> hd.sr.ObserverContext:
+    """Return the program as the observer."""
     return hd.sr.ObserverContext(
         observer_type=hd.sr.CodedConcept("121007", "DCM", "Device"),
         observer_identifying_attributes=hd.sr.DeviceObserverIdentifyingAttributes(
@@ -84,7 +87,7 @@ def _observer() -> hd.sr.ObserverContext:
     )
 
 
-def _film_group(report: Report, header: Dataset) -> _Region:
+def film_group(report: Report, header: Dataset, *, remark: str) -> _Region:
     """How many marks the film has, and their area; there even when it has none.
 
     It refers to the whole film as a region: OHIF 3.12 shows nothing of a report in which one group has none.
@@ -98,18 +101,18 @@ def _film_group(report: Report, header: Dataset) -> _Region:
         measurements=measurements,
         **_about(report, "film", site=_sites(report, header)),
     )
-    remark = hd.sr.TextContentItem(
-        name=Code("121106", "DCM", "Comment"), value=_REMARK, relationship_type=hd.sr.RelationshipTypeValues.CONTAINS
+    comment = hd.sr.TextContentItem(
+        name=Code("121106", "DCM", "Comment"), value=remark, relationship_type=hd.sr.RelationshipTypeValues.CONTAINS
     )
-    group[0].ContentSequence.append(remark)
+    group[0].ContentSequence.append(comment)
     return group
 
 
-def _outline_group(scan: Scan, candidate: Candidate, header: Dataset) -> _Region:
-    report = scan.report
+def outline_group(report: Report, candidate: Candidate, header: Dataset, *, rim_px: float) -> _Region:
+    """A mark's outline with its sizes; `rim_px` lies beyond the outline, on both sides together, in film pixels."""
     return _Region(
         referenced_region=_region(outline(candidate, report.grid), header),
-        measurements=_measurements(scan, candidate),
+        measurements=_measurements(report, candidate, rim_px),
         finding_category=codes.ABNORMAL_STRUCTURE,
         **_about(
             report,
@@ -120,19 +123,24 @@ def _outline_group(scan: Scan, candidate: Candidate, header: Dataset) -> _Region
     )
 
 
-def _point_group(report: Report, candidate: Candidate, header: Dataset) -> _Place:
+def point_group(report: Report, candidate: Candidate, header: Dataset, *, certainty_percent: float) -> _Place:
+    """A mark's centre, and how certain it is."""
     point = hd.sr.CoordinatesForMeasurement(
         graphic_type="POINT",
         graphic_data=_within(to_image((candidate.row, candidate.col)), report.grid),
         source_image=_film(header),
     )
     return _Place(
-        measurements=[
-            _measurement(codes.CERTAINTY, 100 * candidate.score, codes.PERCENT, referenced_coordinates=[point])
-        ],
+        measurements=[_measurement(codes.CERTAINTY, certainty_percent, codes.PERCENT, referenced_coordinates=[point])],
         finding_category=codes.ABNORMAL_STRUCTURE,
         **_about(report, f"arrow {candidate.id}", finding=codes.FINDINGS[candidate.label], site=_sites(report, header)),
     )
+
+
+def kind_groups(report: Report, header: Dataset) -> list[_Region]:
+    """A group for each labelled kind that has a code."""
+    kinds = {kind: [item for item in report.candidates if item.label == kind] for kind in codes.FINDINGS}
+    return [_kind_group(report, own, header) for kind, own in kinds.items() if own and kind != MARK]
 
 
 def _kind_group(report: Report, candidates: Sequence[Candidate], header: Dataset) -> _Region:
@@ -179,31 +187,30 @@ def _sites(report: Report, header: Dataset) -> list[hd.sr.FindingSite]:
     return [hd.sr.FindingSite(codes.REGIONS[report.region], laterality=laterality)]
 
 
-def _measurements(scan: Scan, candidate: Candidate) -> list[hd.sr.Measurement]:
-    """Area, long axis and contrast; sizes in pixels of the film where the spacing is unknown."""
-    spacing = scan.report.grid.spacing_mm
+def _measurements(report: Report, candidate: Candidate, rim_px: float) -> list[hd.sr.Measurement]:
+    """Area, long axis and, where it was measured, contrast; sizes in film pixels where the spacing is unknown."""
+    spacing = report.grid.spacing_mm
     pixel = 1.0 if spacing is None else spacing
-    length = pixel * long_axis(candidate, scan.working.grid, scan.report.grid)
+    length = pixel * long_axis(candidate, report.grid, rim_px=rim_px)
     area = candidate.area_px if candidate.area_mm2 is None else candidate.area_mm2
-    return [
+    sizes = [
         _measurement(codes.AREA, area, codes.PIXELS if candidate.area_mm2 is None else codes.SQUARE_MM),
         _measurement(codes.LONG_AXIS, length, codes.PIXELS if spacing is None else codes.MM),
-        _measurement(codes.CONTRAST, candidate.contrast_noise, codes.NO_UNIT),
     ]
+    if np.isnan(candidate.contrast_noise):
+        return sizes
+    return [*sizes, _measurement(codes.CONTRAST, candidate.contrast_noise, codes.NO_UNIT)]
 
 
 def _measurement(name: Code, value: float, unit: Code, **how: Any) -> hd.sr.Measurement:
     return hd.sr.Measurement(name=name, value=float(f"{value:.6g}"), unit=unit, **how)
 
 
-def long_axis(candidate: Candidate, working: Grid, grid: Grid) -> float:
-    """Greatest distance across a candidate, in pixels of the film's square grid.
-
-    Its outline runs through the middles of the working grid's outermost pixels; the halves beyond count.
-    """
+def long_axis(candidate: Candidate, grid: Grid, *, rim_px: float) -> float:
+    """Greatest distance across a candidate, in pixels of the film's square grid, `rim_px` beyond its outline."""
     outline = grid.from_source(np.reshape(candidate.contour or [(candidate.row, candidate.col)], (-1, 2)))
     across: Points = outline @ directions(_LONG_AXIS_DIRECTIONS).T
-    return float(np.ptp(across, axis=0).max() + grid.shape[0] / working.shape[0])
+    return float(np.ptp(across, axis=0).max() + rim_px)
 
 
 def outline(candidate: Candidate, grid: Grid) -> npt.NDArray[np.float64]:

@@ -131,7 +131,7 @@ def display_window(radiograph: Radiograph, field: Mask | None = None) -> GreyPic
     uint8 (rows, cols)
     """
     pixels = radiograph.pixels
-    low, middle, high = _grey_range(radiograph, field)
+    low, middle, high = grey_range(radiograph, field)
     if not high > low:
         return np.zeros(pixels.shape, np.uint8)
     share = np.clip((pixels - np.float32(low)) * np.float32((_LUT_STEPS - 1) / (high - low)), 0, _LUT_STEPS - 1)
@@ -139,7 +139,7 @@ def display_window(radiograph: Radiograph, field: Mask | None = None) -> GreyPic
     return np.asarray(_tone_curve((middle - low) / (high - low))[share.astype(np.uint16)])
 
 
-def _grey_range(radiograph: Radiograph, field: Mask | None) -> tuple[float, float, float]:
+def grey_range(radiograph: Radiograph, field: Mask | None) -> tuple[float, float, float]:
     """Signal to be shown black, its median, and signal to be shown white; zeros for a film without a valid pixel."""
     pixels, exposed = radiograph.pixels, radiograph.valid
     if field is not None and (field & exposed).any():

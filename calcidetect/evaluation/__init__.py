@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from calcidetect.errors import OutputError
 from calcidetect.evaluate.statistics import DRAWS
 from calcidetect.evaluation.bone import bone_figures
+from calcidetect.evaluation.decided import is_decisions, read_decided
 from calcidetect.evaluation.figures import CURVE_AT, Curve, all_figures
 from calcidetect.evaluation.judged import JudgedFilm, judge_film
 from calcidetect.evaluation.pictures import draw_froc, draw_gallery, false_marks, misses
 from calcidetect.evaluation.results import Pair, Results, pair_films, read_results
 from calcidetect.evaluation.text import table
 from calcidetect.evaluation.truth import KnownFilm, read_truth
-from calcidetect.writers import write_bytes
+from calcidetect.writers import make_folder, write_bytes
 
 __all__ = ["evaluate_results", "table"]
 
@@ -43,7 +43,8 @@ def evaluate_results(
     results
         Folder that a scan wrote, best with ``min_score=0``.
     truth
-        JSON: ``truth.json`` of simulated films, or a list of annotated films.
+        JSON: ``truth.json`` of simulated films, or a list of annotated films; or the ``decisions.sqlite`` of readers,
+        beside the journal of the run that they read.
     out
         Folder for the evaluation; made when missing.
     masks
@@ -63,25 +64,20 @@ def evaluate_results(
     OutputError
         When a file can't be written.
     """
-    scanned, known, folder = read_results(Path(results)), read_truth(Path(truth)), Path(out)
+    scanned, folder = read_results(Path(results)), Path(out)
+    known, unread = read_decided(Path(truth)) if is_decisions(Path(truth)) else (read_truth(Path(truth)), 0)
     pairs = pair_films(scanned, known)
     films = [judge_film(pair) for pair in pairs]
     bone, bone_trouble = bone_figures(pairs, scanned.folder, None if masks is None else Path(masks))
     figures, curve = all_figures(films, draws=draws, seed=seed)
-    _make(folder)
+    make_folder(folder)
     picture_trouble = _draw(films, figures, curve, folder, moved_to=Path(truth).parent)
-    warnings = [*_warnings(scanned, known, pairs), *bone_trouble, *picture_trouble]
+    left_out = [f"{unread} films are not marked as reviewed and are left out."] * bool(unread)
+    warnings = [*left_out, *_warnings(scanned, known, pairs), *bone_trouble, *picture_trouble]
     result = {"version": VERSION, "draws": draws, "seed": seed, "warnings": warnings, **figures, "bone": bone}
     write_bytes(folder / "evaluation.json", (json.dumps(result, indent=1, allow_nan=False) + "\n").encode("ascii"))
     write_bytes(folder / "froc.csv", _curve_table(curve))
     return result
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {folder} can't be made: {error.strerror}; choose another.") from error
 
 
 def _draw(

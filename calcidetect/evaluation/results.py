@@ -106,7 +106,7 @@ def _least_score(path: Path) -> float | None:
 
 
 def pair_films(results: Results, truth: tuple[KnownFilm, ...]) -> tuple[Pair, ...]:
-    """Put scanned films and known ones together by file name, or by its stem where only the suffix differs.
+    """Put scanned films and known ones together by path or file name, or by its stem where only the suffix differs.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def pair_films(results: Results, truth: tuple[KnownFilm, ...]) -> tuple[Pair, ..
     pairs = []
     for film in results.films:
         path = PurePath(film.path)
-        if known := by_name.get(path.name) or by_stem.get(path.stem):
+        if known := by_name.get(film.path) or by_name.get(path.name) or by_stem.get(path.stem):
             pairs.append(Pair(scanned=film, known=known))
     if not pairs:
         raise EvaluationError(f"No film of {results.folder} has the name of a film in the truth; check both.")

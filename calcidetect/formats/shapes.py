@@ -21,6 +21,11 @@ def polygon_from_corner(candidate: Candidate) -> Polygon:
     return _polygon(candidate, shift=_HALF_PX)
 
 
+def flat_outline(candidate: Candidate) -> tuple[float, ...]:
+    """Return `polygon_from_corner` as one row of numbers: x, y, x, y, …."""
+    return tuple(value for corner in polygon_from_corner(candidate) for value in corner)
+
+
 def polygon_from_centre(candidate: Candidate) -> Polygon:
     """Outline with (0, 0) on the centre of the film's first pixel."""
     return _polygon(candidate, shift=0.0)

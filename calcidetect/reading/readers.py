@@ -35,7 +35,7 @@ _CLEAR_LOG_ODDS = 3.0
 _DIRECTORY_FILE = "DICOMDIR"
 _FILM_SUFFIXES = {".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
 _RESULT_SUFFIXES = (
-    *(".overlay.png", ".bone.png", ".calc.png", ".truth.png", ".figure.png"),
+    *(".overlay.png", ".bone.png", ".calc.png", ".truth.png", ".figure.png", ".review.png"),
     *(".sr.dcm", ".sc.dcm", ".seg.dcm", ".gsps.dcm"),
 )
 
