@@ -55,7 +55,7 @@ class BoneSettings:
     """Bone segmentation."""
 
     pixel_mm: float = _setting(
-        0.8, low=0.3, high=2.0, unit="mm", help="pixel pitch on which bone probability is computed; the tables fit 0.8"
+        1.6, low=0.8, high=3.0, unit="mm", help="pixel pitch on which bone probability is computed; the tables fit 1.6"
     )
     smoothing_mm: float = _setting(
         0.6, low=0.0, high=5.0, unit="mm", help="Gaussian sigma that evens the bone probability out"
@@ -98,7 +98,8 @@ class DetectSettings:
         0.9, low=0.0, high=1.0, unit="", help="a blob is kept when its response reaches this share of the best scale's"
     )
     smoothing_mm: float = _setting(0.3, low=0.0, high=5.0, unit="mm", help="Gaussian sigma that takes grain away first")
-    max_per_scale: int = _setting(400, low=1, high=100_000, unit="", help="of each blob size the strongest are kept")
+    max_per_scale: int = _setting(2000, low=1, high=100_000, unit="", help="blobs of each size that are looked at")
+    max_seeds: int = _setting(1800, low=1, high=100_000, unit="", help="blobs, most promising first, that are measured")
 
     def __post_init__(self) -> None:
         _check(self)

@@ -22,8 +22,8 @@ STEP_SIGMA_MM = 2.5
 LUNG_SIGMA_MM = 2.0
 """Gaussian sigma that evens the probability of lung out."""
 
-GUESS_HALVINGS, LUNG_HALVINGS = 1, 2
-"""How often the planes are halved for a first guess, and for lung: what they are used for is wider than a pixel."""
+LUNG_HALVINGS = 1
+"""How often the planes are halved for lung, which is wider than a pixel."""
 
 RIM_MM = (0.8, 4.0)
 """The two sides of a bone's border are compared this far from it: past the blur, before the next tissue."""
@@ -83,26 +83,21 @@ def segment_bone(
 
 def bone_probability(planes: Planes, tables: BoneTables) -> FloatImage:
     """Probability of bone on the grid of `planes`, float32 (rows, cols), 0 to 1; 0 outside the body."""
-    guess = _coarse_probability(planes, tables.guess, halvings=GUESS_HALVINGS)
+    guess = table_probability(planes.values, planes.body, tables.guess)
     context = context_features(guess, planes.body, planes.pixel_mm)
     return table_probability({**planes.values, **context}, planes.body, tables.revised)
 
 
-def lung_probability(planes: Planes) -> FloatImage:
+def lung_probability(planes: Planes, *, tables: BoostedTables | None = None) -> FloatImage:
     """Probability of lung on the grid of `planes`, float32 (rows, cols), 0 to 1: no soft tissue lies free there."""
-    chance = _coarse_probability(planes, load_tables("lung"), halvings=LUNG_HALVINGS)
-    return ops.smooth(chance, LUNG_SIGMA_MM / planes.pixel_mm)
-
-
-def _coarse_probability(planes: Planes, tables: BoostedTables, *, halvings: int) -> FloatImage:
-    """What tables say of a film halved so many times, brought back to the grid of `planes`; 0 outside the body."""
-    shape, body = planes.body.shape, planes.body.astype(np.float32)
+    tables, shape, body = tables or load_tables("lung"), planes.body.shape, planes.body.astype(np.float32)
     values = {name: planes.values[name] for name in tables.names} if planes.values else {}
     factor = 1
-    while factor < 2**halvings and min(body.shape) >= 2:
+    while factor < 2**LUNG_HALVINGS and min(body.shape) >= 2:
         factor, body = 2 * factor, ops.halve(body)
         values = {name: ops.halve(plane) for name, plane in values.items()}
-    return np.where(planes.body, ops.enlarge(table_probability(values, body > 0, tables), factor, shape), np.float32(0))
+    chance = ops.enlarge(table_probability(values, body > 0, tables), factor, shape)
+    return ops.smooth(np.where(planes.body, chance, np.float32(0)), LUNG_SIGMA_MM / planes.pixel_mm)
 
 
 def _on_film(chance: FloatImage, radiograph: Radiograph, field: Field) -> FloatImage:
