@@ -111,60 +111,74 @@ class Sample:
     weight: float = 1.0
 
 
-def scan_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: Path, masks: Path) -> Sample:
-    """Scan copy `job[1]` of film `job[0]`; copy 0 is the film as it is."""
+def film_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], masks: Path) -> tuple[Radiograph, tuple]:
+    """Copy `job[1]` of film `job[0]`, varied, and the deposits put into it; copy 0 is the film as it is."""
     index, copy = job
     film, rng = films[index], np.random.default_rng([index, copy])
-    radiograph, deposits = load_film(film), ()
-    if copy:
-        places, count = deposit_places(film, radiograph, masks, rng), int(rng.integers(*DEPOSITS))
-        if copy > PLAIN_COPIES and rng.random() < CROWD_SHARE:
-            places, count = crowded(places, film.mm_px, rng), int(rng.integers(*CROWD))
-        pixels, _, deposits = insert_deposits(
-            radiograph.pixels,
-            places,
-            count=count,
-            bone_step=bone_contrast(film, radiograph.pixels),
-            pixel_mm=film.mm_px,
-            rng=rng,
-        )
-        error = PITCH_ERRORS[copy > MILD_COPIES]
-        radiograph = vary(with_pixels(radiograph, pixels), rng, pitch_error=error)
+    radiograph = load_film(film)
+    if not copy:
+        return radiograph, ()
+    places, count = deposit_places(film, radiograph, masks, rng), int(rng.integers(*DEPOSITS))
+    if copy > PLAIN_COPIES and rng.random() < CROWD_SHARE:
+        places, count = crowded(places, film.mm_px, rng), int(rng.integers(*CROWD))
+    step = bone_contrast(film, radiograph.pixels)
+    pixels, _, deposits = insert_deposits(
+        radiograph.pixels, places, count=count, bone_step=step, pixel_mm=film.mm_px, rng=rng
+    )
+    error = PITCH_ERRORS[copy > MILD_COPIES]
+    return vary(with_pixels(radiograph, pixels), rng, pitch_error=error), deposits
+
+
+def background_copy(
+    job: tuple[int, AnnotatedFilm], *, bone_folder: Path, rng: np.random.Generator
+) -> tuple[Radiograph, tuple] | None:
+    """A film without polygons, varied, with deposits where the program sees soft tissue; None where it sees none."""
+    _, film = job
+    radiograph = load_film(film)
+    allowed, step = own_soft_tissue(radiograph, bone_tables(bone_folder, film.fold))
+    if not allowed.any():
+        return None
+    count = int(rng.integers(*BACKGROUND_DEPOSITS))
+    pixels, _, deposits = insert_deposits(
+        radiograph.pixels, allowed, count=count, bone_step=step, pixel_mm=film.mm_px, rng=rng
+    )
+    return vary(with_pixels(radiograph, pixels), rng, pitch_error=float(np.mean(PITCH_ERRORS))), deposits
+
+
+def truths_of(deposits: tuple, film: AnnotatedFilm) -> list[Truth]:
+    """Deposits put in, and real calcification of the film."""
     truths = [Truth(box=d.box, row=d.row, col=d.col) for d in deposits]
-    truths += [Truth(box=tuple(b), row=(b[1] + b[3]) / 2, col=(b[0] + b[2]) / 2) for b in film.real]
+    return truths + [Truth(box=tuple(b), row=(b[1] + b[3]) / 2, col=(b[0] + b[2]) / 2) for b in film.real]
+
+
+def scan_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: Path, masks: Path) -> Sample:
+    """Scan a copy of a film; see `film_copy`."""
+    film = films[job[0]]
+    radiograph, deposits = film_copy(job, films=films, masks=masks)
+    truths = truths_of(deposits, film)
     names, features, deposit = scan(radiograph, bone_tables(bone_folder, film.fold), truths, film.ignore, film.mm_px)
     easy = np.array([*map(is_easy, deposits), *(True for _ in film.real)], bool)
-    return Sample(film=index, fold=film.fold, names=names, features=features, deposit=deposit, easy=easy)
+    return Sample(film=job[0], fold=film.fold, names=names, features=features, deposit=deposit, easy=easy)
 
 
 def scan_background(job: tuple[int, AnnotatedFilm], *, bone_folder: Path) -> Sample | None:
-    """Scan a film without polygons, with deposits where the program sees soft tissue; None where it sees none."""
+    """Scan a `background_copy`."""
     number, film = job
-    rng, radiograph = np.random.default_rng([number, 1]), load_film(film)
-    tables = bone_tables(bone_folder, film.fold)
-    allowed, step = own_soft_tissue(radiograph, tables)
-    if not allowed.any():
+    rng = np.random.default_rng([number, 1])
+    copy = background_copy(job, bone_folder=bone_folder, rng=rng)
+    if copy is None:
         return None
-    pixels, _, deposits = insert_deposits(
-        radiograph.pixels,
-        allowed,
-        count=int(rng.integers(*BACKGROUND_DEPOSITS)),
-        bone_step=step,
-        pixel_mm=film.mm_px,
-        rng=rng,
-    )
-    radiograph = vary(with_pixels(radiograph, pixels), rng, pitch_error=float(np.mean(PITCH_ERRORS)))
-    truths = [Truth(box=d.box, row=d.row, col=d.col) for d in deposits]
-    names, features, deposit = scan(radiograph, tables, truths, film.ignore, film.mm_px)
+    radiograph, deposits = copy
+    tables = bone_tables(bone_folder, film.fold)
+    names, features, deposit = scan(radiograph, tables, truths_of(deposits, film), film.ignore, film.mm_px)
     seen = thinned(deposit, rng)
-    easy = np.array([is_easy(d) for d in deposits], bool)
     return Sample(
         film=NOT_COUNTED,
         fold=None,
         names=names,
         features=features[seen],
         deposit=deposit[seen],
-        easy=easy,
+        easy=np.array([is_easy(d) for d in deposits], bool),
         weight=BACKGROUND_WEIGHT,
     )
 

@@ -54,6 +54,7 @@ LAYERS = (
         "anatomy.thorax",
         "candidates.vessels",
     },  # where is what in a region
+    {"candidates.promise"},
     {
         "reading.readers",
         "field.exposure",

@@ -14,9 +14,12 @@ import numpy.typing as npt
 from calcidetect import ops
 from calcidetect.arrays import FloatImage, LabelImage
 from calcidetect.candidates.blobs import RADIUS_PER_SIGMA, SCALE_RATIO, BlobScale
-from calcidetect.candidates.places import Points
+from calcidetect.candidates.places import Places, Points
+from calcidetect.candidates.promise import promise, seed_features
+from calcidetect.candidates.surroundings import Features
 from calcidetect.config import DetectSettings
 from calcidetect.errors import ConfigError
+from calcidetect.trees import load_tables
 from calcidetect.types import Anatomy, Radiograph
 
 REACH = 2.5
@@ -24,6 +27,9 @@ REACH = 2.5
 
 UNBOUNDED = 0.5
 """A seed that fills this share of its reach has found no edge; a larger scale will."""
+
+STRONGEST_OF_A_SIZE = 20
+"""So many blobs of each size are kept, whatever they promise: what the fit has not met must not be lost."""
 
 SAME_SIZE = 4.0
 """Two overlapping candidates whose areas differ by less than this factor are one."""
@@ -37,6 +43,10 @@ class Seeds:
     cols: npt.NDArray[np.intp]
     sigma: npt.NDArray[np.float32]
     snr: npt.NDArray[np.float32]
+
+    def chosen(self, which: npt.NDArray[np.intp]) -> Seeds:
+        """The seeds of these indices, in their order."""
+        return Seeds(rows=self.rows[which], cols=self.cols[which], sigma=self.sigma[which], snr=self.snr[which])
 
 
 def find_candidates(
@@ -61,6 +71,7 @@ def find_candidates(
     pixel_mm = radiograph.grid.nominal_mm
     signal = ops.gaussian(radiograph.pixels, settings.smoothing_mm / pixel_mm)
     seeds = find_seeds(blobs, anatomy, settings, pixel_mm=pixel_mm)
+    seeds = _most_promising(seeds, blobs, anatomy, pixel_mm=pixel_mm, count=settings.max_seeds)
     return _outline(signal, anatomy, seeds, max_radius=settings.max_diameter_mm / 2 / pixel_mm)
 
 
@@ -75,6 +86,25 @@ def find_seeds(blobs: tuple[BlobScale, ...], anatomy: Anatomy, settings: DetectS
     rows, cols, sigma, snr = (np.concatenate(column) for column in zip(*found, strict=True))
     order = np.lexsort((cols, rows, -snr))
     return Seeds(rows=rows[order], cols=cols[order], sigma=sigma[order], snr=snr[order])
+
+
+def measured_seeds(seeds: Seeds, blobs: tuple[BlobScale, ...], anatomy: Anatomy, *, pixel_mm: float) -> Features:
+    """What `promise` is judged by: feature name to (n,)."""
+    radius = seeds.sigma.astype(float) * RADIUS_PER_SIGMA
+    where = Places(rows=seeds.rows.astype(float), cols=seeds.cols.astype(float), radius=radius, pixel_mm=pixel_mm)
+    return seed_features(where, blobs, anatomy, snr=seeds.snr)
+
+
+def _most_promising(
+    seeds: Seeds, blobs: tuple[BlobScale, ...], anatomy: Anatomy, *, pixel_mm: float, count: int
+) -> Seeds:
+    """The `count` seeds that most likely lie on a deposit and the strongest of each size, in the order given."""
+    hope = promise(measured_seeds(seeds, blobs, anatomy, pixel_mm=pixel_mm), load_tables("seeds"))
+    kept = np.zeros(len(hope), bool)
+    kept[np.argsort(-hope, kind="stable")[:count]] = True
+    for sigma in np.unique(seeds.sigma):
+        kept[np.flatnonzero(seeds.sigma == sigma)[:STRONGEST_OF_A_SIZE]] = True  # given strongest first
+    return seeds.chosen(np.flatnonzero(kept))
 
 
 def _scale_seeds(

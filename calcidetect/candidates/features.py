@@ -20,6 +20,7 @@ from calcidetect.candidates.places import Places, places
 from calcidetect.candidates.surroundings import (
     Column,
     Features,
+    blob_answers,
     bone_and_lung_around,
     context,
     evened,
@@ -94,6 +95,7 @@ def candidate_features(
     features |= profile(where, film)
     features |= bone_and_lung_around(where, anatomy)
     features |= _others(regions.centres * pixel_mm, features)
+    features["film_pixel_mm"] = np.full(len(regions.area), pixel_mm / radiograph.grid.step[0])  # what is one, is noise
     return {name: np.nan_to_num(column, posinf=0, neginf=0).astype(np.float32) for name, column in features.items()}
 
 
@@ -169,13 +171,8 @@ def _distances(regions: LabelRegions, where: Places, field: Field, anatomy: Anat
 
 
 def _blobs(where: Places, blobs: tuple[BlobScale, ...]) -> Features:
-    """Answers of blob filters at every scale: in bone steps, and over the clutter of the body and of soft tissue."""
-    features: Features = {}
-    for number, scale in enumerate(blobs):
-        here = where.ask(scale.response, scale.factor)
-        features[f"blob_{number}"] = here
-        features[f"blob_over_body_{number}"] = here / where.ask(*scale.clutter)
-        features[f"blob_over_soft_{number}"] = here / where.ask(*scale.soft_clutter)
+    """Answers of blob filters at every scale, and which of them stands out most."""
+    features = blob_answers(where, blobs)
     over_body = np.stack([features[f"blob_over_body_{number}"] for number in range(len(blobs))], axis=1)
     sigmas_mm = np.array([scale.sigma_mm for scale in blobs])
     radius_mm = where.radius * where.pixel_mm

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from calcidetect import ops
 from calcidetect.anatomy.pixel_features import SPREAD_FLOOR, Planes
 from calcidetect.arrays import FloatImage
+from calcidetect.candidates.blobs import BlobScale
 from calcidetect.candidates.places import DIRECTIONS, Places
 from calcidetect.types import Anatomy
 
@@ -66,6 +67,17 @@ def evened(signal: FloatImage, pixel_mm: float) -> Evened:
     """Blur a film in bone steps once for all features."""
     fine, even, smooth = (ops.gaussian(signal, sigma / pixel_mm) for sigma in (*FINE_SCALES_MM, GRAIN_SIGMA_MM))
     return Evened(signal=signal, fine=fine, even=even, smooth=smooth)
+
+
+def blob_answers(places: Places, blobs: tuple[BlobScale, ...]) -> Features:
+    """Answers of blob filters at every scale: in bone steps, and over the clutter of the body and of soft tissue."""
+    features: Features = {}
+    for number, scale in enumerate(blobs):
+        here = places.ask(scale.response, scale.factor)
+        features[f"blob_{number}"] = here
+        features[f"blob_over_body_{number}"] = here / places.ask(*scale.clutter)
+        features[f"blob_over_soft_{number}"] = here / places.ask(*scale.soft_clutter)
+    return features
 
 
 def ring_drops(places: Places, even: FloatImage, anatomy: Anatomy, *, inside: Column, noise: Column) -> Features:
