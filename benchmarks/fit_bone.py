@@ -1,10 +1,16 @@
 """Fit the bone tables on annotated films.
 
-    python benchmarks/fit_bone.py FILMS --annotations annotations.json --masks MASKS --out FOLDER
+    python benchmarks/fit_bone.py FILMS --annotations annotations.json --masks MASKS --out FOLDER [--teacher TABLES]
+        [--ct FOLDER_OF_CT]
 
-MASKS holds PNGs named after the films: 0 unknown, 1 surely no bone, 2 surely bone. Films without one give their
-labelled points alone. Two sets of tables are fitted: a guess from each pixel's own features, and a revised answer that
-also knows the guess around it; the revised ones learn from guesses on films that the guessing tables never saw.
+MASKS holds PNGs named after the films: 0 unknown, 1 surely no bone, 2 surely bone. A film without one gives its
+labelled points, what masks of its clavicles ``NAME.left_clavicle.png`` … beside it show, and, with --teacher, what
+earlier tables (TABLES/bone_guess.json, bone.json) are sure of; on chest films only in the lungs and well outside the
+rib cage, as no table so far told bone from heart and abdomen. --ct adds views of a chest CT from random sides
+(`ct_projection.py`), with exact masks.
+
+Two sets of tables are fitted: a guess from each pixel's own features, and a revised answer that also knows the guess
+around it; the revised ones learn from guesses on films that the guessing tables never saw.
 Writes ``bone_guess.json`` and ``bone.json`` (all films) and ``bone_guess_0.json``, ``bone_0.json`` … (each without
 every fifth film, for honest figures and for fitting the scorer); prints the accuracy on films left out.
 """
@@ -30,8 +36,11 @@ from annotated import (
     vary,
     working_film,
 )
+from ct_projection import Volume, project, read_volume
+from scipy import ndimage
 
 from calcidetect import ops
+from calcidetect.anatomy.bone import BoneTables, bone_probability, lung_probability
 from calcidetect.anatomy.pixel_features import Planes, context_features, film_planes, table_probability
 from calcidetect.config import Config
 from calcidetect.phantom import KINDS
@@ -40,11 +49,19 @@ from calcidetect.types import Radiograph
 
 VARIATIONS = 3
 PER_CLASS = 700
+SURE = 0.3
+"""How far from a toss-up an earlier table's answer must lie to be learnt from."""
+
+OFF_CAGE_MM = 15.0
+CT_VIEWS, CT_TURN_DEGREES, CT_SCALE = 36, 14.0, (0.82, 1.15)
+TEACHER_WEIGHT = 40.0
+"""Like `MASK_WEIGHT`, of what earlier tables are sure of."""
+
 MASK_WEIGHT = 60.0
 """Weight of all mask samples of one class and film, against 1 for each of its 13 or so labelled points."""
 
 NEAR_BONE_MM = 8.0
-ROUNDS, DEPTH = 150, 6
+ROUNDS, DEPTH = 200, 6
 PHANTOM = -1
 
 
@@ -73,7 +90,7 @@ class Scene:
         return planes.reshape(len(planes), -1)[:, self.at].T.astype(np.float32)
 
 
-def film_scene(job: tuple[int, int], *, films: list[AnnotatedFilm], masks: Path) -> Scene:
+def film_scene(job: tuple[int, int], *, films: list[AnnotatedFilm], masks: Path, teacher: Path | None) -> Scene:
     """Variation `job[1]` of film `job[0]`; variation 0 is the film as it is."""
     index, variation = job
     film, rng = films[index], np.random.default_rng([variation, index])
@@ -84,7 +101,45 @@ def film_scene(job: tuple[int, int], *, films: list[AnnotatedFilm], masks: Path)
     path = masks / f"{film.path.stem}.png"
     if path.exists():
         parts += mask_samples(planes.body, cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), rng)
+    else:
+        clavicles = clavicle_mask(film.path, radiograph.grid.shape)
+        parts += mask_samples(planes.body, np.where(clavicles, 2, 0).astype(np.uint8), rng)
+        if teacher:
+            parts += mask_samples(planes.body, taught(planes, clavicles, film, teacher), rng, weight=TEACHER_WEIGHT)
     return _scene(index, film.fold, variation, planes, parts)
+
+
+def clavicle_mask(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Union of the clavicles' masks beside a film, bool of `shape`; empty where there are none."""
+    found = np.zeros(shape, bool)
+    for side in ("left", "right"):
+        mask = path.with_suffix(f".{side}_clavicle.png")
+        if mask.exists():
+            found |= ops.resize_mask(cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE) > 127, shape)
+    return found
+
+
+def taught(planes: Planes, clavicles: np.ndarray, film: AnnotatedFilm, teacher: Path) -> np.ndarray:
+    """What earlier tables are sure of, uint8 like a mask, on the grid of `planes`; nothing near known clavicles."""
+    texts = [(teacher / f"{name}.json").read_text() for name in ("bone_guess", "bone")]
+    chance = bone_probability(planes, BoneTables(guess=parse_tables(texts[0]), revised=parse_tables(texts[1])))
+    known = (np.abs(chance - 0.5) > SURE) & planes.body & (ops.distance(ops.resize_mask(clavicles, chance.shape)) > 2)
+    if film.region == "chest":
+        lung = lung_probability(planes) > 0.5
+        known &= lung | (ops.distance(ops.convex_hull(lung) if lung.any() else lung) > OFF_CAGE_MM / planes.pixel_mm)
+    return np.where(known, 1 + (chance > 0.5), 0).astype(np.uint8)
+
+
+def ct_scene(number: int, *, volume: Volume) -> Scene:
+    """One view of a chest CT, turned, stretched and varied, with its exact bone mask; known to every fold."""
+    rng = np.random.default_rng(number)
+    turn = rng.uniform(-CT_TURN_DEGREES, CT_TURN_DEGREES)
+    hu = ndimage.rotate(volume.hu, turn, axes=(0, 1), reshape=False, order=1, cval=-1000)
+    labels = ndimage.rotate(volume.labels, turn, axes=(0, 1), reshape=False, order=0)
+    sides = tuple(side * stretch for side, stretch in zip(volume.voxel_mm, rng.uniform(*CT_SCALE, 3), strict=True))
+    seen = project(Volume(hu=hu, labels=labels, names=volume.names, voxel_mm=sides), seed=number)
+    planes, _ = _planes(vary(seen.radiograph, rng))
+    return _scene(PHANTOM, None, 1, planes, mask_samples(planes.body, 1 + seen.masks["bone"].astype(np.uint8), rng))
 
 
 def phantom_scene(number: int) -> Scene:
@@ -123,8 +178,8 @@ def _point_samples(grid, points: np.ndarray, shape: tuple[int, int], *, truth: i
     return rows * shape[1] + cols, np.full(len(rows), truth), np.ones(len(rows)), np.ones(len(rows), bool)
 
 
-def mask_samples(body: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> list:
-    """Pixels of each class; soft tissue near bone is drawn three times as often as the rest."""
+def mask_samples(body: np.ndarray, mask: np.ndarray, rng: np.random.Generator, *, weight: float = MASK_WEIGHT) -> list:
+    """Pixels of each class, of one `weight` in all; soft tissue near bone is drawn three times as often as the rest."""
     bone_distance = ops.distance(ops.resize_mask(mask == 2, body.shape)).ravel()
     samples = []
     for value, truth in ((2, 1), (1, 0)):
@@ -133,8 +188,8 @@ def mask_samples(body: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -
             continue
         chance = np.where(bone_distance[at] < NEAR_BONE_MM / Config().bone.pixel_mm, 3.0, 1.0)
         chosen = rng.choice(at, min(PER_CLASS, len(at)), replace=False, p=chance / chance.sum())
-        weight = np.full(len(chosen), MASK_WEIGHT / PER_CLASS)
-        samples.append((chosen, np.full(len(chosen), truth), weight, np.zeros(len(chosen), bool)))
+        each = np.full(len(chosen), weight / PER_CLASS)
+        samples.append((chosen, np.full(len(chosen), truth), each, np.zeros(len(chosen), bool)))
     return samples
 
 
@@ -180,16 +235,22 @@ def report(title: str, chance: np.ndarray, scenes: list[Scene], films: list[Anno
 
 def main() -> None:
     parser = fit_parser(__doc__, phantoms=24)
+    parser.add_argument("--teacher", type=Path, metavar="TABLES")
+    parser.add_argument("--ct", type=Path, metavar="FOLDER")
     given = parser.parse_args()
     films = [
         film
         for film in read_annotations(given.films, given.annotations)
-        if len(film.bone_points) or (given.masks / f"{film.path.stem}.png").exists()
+        if given.teacher or len(film.bone_points) or (given.masks / f"{film.path.stem}.png").exists()
     ]
     jobs = [(index, variation) for index in range(len(films)) for variation in range(VARIATIONS)]
     with ProcessPoolExecutor(given.jobs) as pool:
-        scenes = list(pool.map(partial(film_scene, films=films, masks=given.masks), jobs, chunksize=3))
+        work = partial(film_scene, films=films, masks=given.masks, teacher=given.teacher)
+        scenes = list(pool.map(work, jobs, chunksize=3))
         scenes += pool.map(phantom_scene, range(given.phantoms))
+    if given.ct:
+        volume = read_volume(given.ct)
+        scenes += [ct_scene(number, volume=volume) for number in range(CT_VIEWS)]
     features = np.concatenate([scene.samples(scene.planes) for scene in scenes])
     guessing, chance = fit_folds(features, scenes, scenes[0].names)
     report("guess", chance, scenes, films)
