@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from review_runs import Browser, make_run, served
 
+from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.cli import main
 from calcidetect.reading import readers
 from calcidetect.review.app import STATIC
@@ -116,7 +117,7 @@ def test_the_run_is_listed_with_its_counts(browser, tmp_path):
     assert (first["rows"], first["cols"], first["spacing_mm"], first["flags"]) == (96, 64, 0.5, ["marker"])
     assert (last["status"], last["n_marks"]) == ("failed", 0)
     assert "is empty" in last["error"]
-    assert (run["operating_point"], run["min_score"], run["min_score_help"]) == (0.65, 0.05, "")
+    assert (run["operating_point"], run["min_score"], run["min_score_help"]) == (OPERATING_POINT, 0.05, "")
     assert run["reader"] == "Dr A"
     assert "not for diagnosis" in run["disclaimer"]
 
