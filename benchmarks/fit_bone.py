@@ -5,9 +5,9 @@
 
 MASKS holds PNGs named after the films: 0 unknown, 1 surely no bone, 2 surely bone. A film without one gives its
 labelled points, what masks of its clavicles ``NAME.left_clavicle.png`` … beside it show, and, with --teacher, what
-earlier tables (TABLES/bone_guess.json, bone.json) are sure of; on chest films only in the lungs and well outside the
-rib cage, as no table so far told bone from heart and abdomen. --ct adds views of a chest CT from random sides
-(`ct_projection.py`), with exact masks.
+earlier tables (TABLES/bone_guess.json, bone.json) are sure of; on chest films without such masks only in the lungs, as no table so far told
+bone from heart, abdomen and the muscles of the shoulder girdle. Polygons of soft tissue count in every film. --ct adds
+views of a chest CT from random sides (`ct_projection.py`), with exact masks.
 
 Two sets of tables are fitted: a guess from each pixel's own features, and a revised answer that also knows the guess
 around it; the revised ones learn from guesses on films that the guessing tables never saw.
@@ -33,6 +33,7 @@ from annotated import (
     load_film,
     phantom_film,
     read_annotations,
+    soft_mask,
     vary,
     working_film,
 )
@@ -52,13 +53,15 @@ PER_CLASS = 700
 SURE = 0.3
 """How far from a toss-up an earlier table's answer must lie to be learnt from."""
 
-OFF_CAGE_MM = 15.0
 CT_VIEWS, CT_TURN_DEGREES, CT_SCALE = 36, 14.0, (0.82, 1.15)
 TEACHER_WEIGHT = 40.0
 """Like `MASK_WEIGHT`, of what earlier tables are sure of."""
 
 MASK_WEIGHT = 60.0
 """Weight of all mask samples of one class and film, against 1 for each of its 13 or so labelled points."""
+
+POLYGON_WEIGHT = 30.0
+"""Likewise, of the polygons of soft tissue and of the clavicles' masks."""
 
 NEAR_BONE_MM = 8.0
 ROUNDS, DEPTH = 200, 6
@@ -98,14 +101,15 @@ def film_scene(job: tuple[int, int], *, films: list[AnnotatedFilm], masks: Path,
     planes, grid = _planes(radiograph)
     parts = [_point_samples(grid, film.bone_points, planes.body.shape, truth=1)]
     parts.append(_point_samples(grid, film.soft_points, planes.body.shape, truth=0))
+    clavicles = clavicle_mask(film.path, radiograph.grid.shape)
+    parts += mask_samples(planes.body, np.where(clavicles, 2, 0).astype(np.uint8), rng, weight=POLYGON_WEIGHT)
+    soft = soft_mask(film, radiograph.grid.shape)
+    parts += mask_samples(planes.body, soft.astype(np.uint8), rng, weight=POLYGON_WEIGHT)
     path = masks / f"{film.path.stem}.png"
     if path.exists():
         parts += mask_samples(planes.body, cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), rng)
-    else:
-        clavicles = clavicle_mask(film.path, radiograph.grid.shape)
-        parts += mask_samples(planes.body, np.where(clavicles, 2, 0).astype(np.uint8), rng)
-        if teacher:
-            parts += mask_samples(planes.body, taught(planes, clavicles, film, teacher), rng, weight=TEACHER_WEIGHT)
+    elif teacher:
+        parts += mask_samples(planes.body, taught(planes, clavicles, film, teacher), rng, weight=TEACHER_WEIGHT)
     return _scene(index, film.fold, variation, planes, parts)
 
 
@@ -124,9 +128,8 @@ def taught(planes: Planes, clavicles: np.ndarray, film: AnnotatedFilm, teacher: 
     texts = [(teacher / f"{name}.json").read_text() for name in ("bone_guess", "bone")]
     chance = bone_probability(planes, BoneTables(guess=parse_tables(texts[0]), revised=parse_tables(texts[1])))
     known = (np.abs(chance - 0.5) > SURE) & planes.body & (ops.distance(ops.resize_mask(clavicles, chance.shape)) > 2)
-    if film.region == "chest":
-        lung = lung_probability(planes) > 0.5
-        known &= lung | (ops.distance(ops.convex_hull(lung) if lung.any() else lung) > OFF_CAGE_MM / planes.pixel_mm)
+    if film.region == "chest" and not clavicles.any():
+        known &= lung_probability(planes) > 0.5
     return np.where(known, 1 + (chance > 0.5), 0).astype(np.uint8)
 
 

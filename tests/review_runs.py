@@ -19,9 +19,9 @@ from calcidetect.review.run_folder import RunFolder
 from calcidetect.review.server import serve
 from calcidetect.writers import candidate_row, failed_row
 
-CANDIDATES = (
-    small_candidate(),
-    small_candidate(id=2, score=0.7, x0=2, y0=40, x1=8, y1=50, row=44.5, col=4.5, contour=(), reasons={"noise": -0.5}),
+CANDIDATES = (  # two that are marked whatever the shipped score, one that never is
+    small_candidate(score=0.98123456),
+    small_candidate(id=2, score=0.97, x0=2, y0=40, x1=8, y1=50, row=44.5, col=4.5, contour=(), reasons={"noise": -0.5}),
     small_candidate(id=3, score=0.1, label="other", x0=30, y0=50, x1=36, y1=56, row=52.5, col=32.5, contour=()),
 )
 

@@ -57,7 +57,7 @@ def test_table_has_the_columns_of_candidates_and_the_decision(folder, tmp_path):
         ("-4", "accepted", "reader"),
         ("-5", "accepted", "reader"),
     ]
-    assert (first[0]["reader"], first[0]["comment"], first[0]["score"]) == ("Müller^Änne", "größer", "0.8123")
+    assert (first[0]["reader"], first[0]["comment"], first[0]["score"]) == ("Müller^Änne", "größer", "0.9812")
     assert (first[3]["score"], first[3]["contrast_bone"], first[4]["area_mm2"]) == ("", "", "25")
 
 
