@@ -29,6 +29,10 @@ PHANTOM_MM = 0.25
 PHANTOM_SEED = 1000
 """Phantoms with seeds from here on are for fitting; tests and sample images use smaller ones."""
 
+DUST_SHARE, SPECKS, HAIRS = 0.2, (3, 40), 3
+JPEG_SHARE, JPEG_QUALITY = 0.2, (55, 92)
+"""Of the copies of a film: those with so many specks of dust and hairs, and those that went through JPEG."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AnnotatedFilm:
@@ -140,6 +144,40 @@ def vary(radiograph: Radiograph, rng: np.random.Generator, *, pitch_error: float
         pixels = pixels + rng.normal(0, rng.uniform(0.002, 0.015), pixels.shape)
     pitch = radiograph.grid.nominal_mm * np.exp(rng.normal(0, pitch_error))
     return with_pitch(with_pixels(radiograph, pixels), pitch)
+
+
+def worn(radiograph: Radiograph, rng: np.random.Generator) -> Radiograph:
+    """The film as a scanner or a website might leave it: dust and hair, `DUST_SHARE`; JPEG blocks, `JPEG_SHARE`.
+
+    Dust is what no deposit is: one or two pixels wide with edges as sharp as the matrix.
+    """
+    low, high = np.percentile(radiograph.pixels, [0.2, 99.8])
+    pixels = ((radiograph.pixels - low) / max(high - low, 1e-6)).astype(np.float32)
+    if rng.random() < DUST_SHARE:
+        pixels = pixels + _dust(pixels.shape, rng)
+    if rng.random() < JPEG_SHARE:
+        grey = np.clip(255 * pixels, 0, 255).astype(np.uint8)
+        _, coded = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*JPEG_QUALITY))])
+        pixels = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
+    return with_pixels(radiograph, pixels)
+
+
+def _dust(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Specks and hairs in shares of a film's range, float32 of `shape`."""
+    dust = np.zeros(shape, np.float32)
+    for _ in range(int(rng.integers(*SPECKS))):
+        centre = rng.uniform(0, shape[1]), rng.uniform(0, shape[0])
+        radius, bright = rng.uniform(0.3, 1.2), float(rng.uniform(0.08, 0.5))
+        cv2.circle(dust, _fixed(centre), round(radius * 16), bright, cv2.FILLED, cv2.LINE_8, shift=4)
+    for _ in range(int(rng.integers(0, HAIRS))):
+        steps = np.cumsum(rng.normal(0, 3, (8, 2)) + rng.normal(0, 4, 2), axis=0)
+        line = np.round(16 * (steps + rng.uniform(0, 1, 2) * shape[::-1])).astype(np.int32)
+        cv2.polylines(dust, [line], False, float(rng.uniform(0.05, 0.3)), 1, cv2.LINE_8, shift=4)
+    return dust
+
+
+def _fixed(point: tuple[float, float]) -> tuple[int, int]:
+    return round(16 * point[0]), round(16 * point[1])
 
 
 def working_film(radiograph: Radiograph, config: Config) -> tuple[Radiograph, Field]:

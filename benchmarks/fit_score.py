@@ -34,6 +34,7 @@ from annotated import (
     vary,
     with_pixels,
     working_film,
+    worn,
 )
 from sklearn.linear_model import LogisticRegression
 
@@ -126,7 +127,7 @@ def film_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], masks: Path) 
         radiograph.pixels, places, count=count, bone_step=step, pixel_mm=film.mm_px, rng=rng
     )
     error = PITCH_ERRORS[copy > MILD_COPIES]
-    return vary(with_pixels(radiograph, pixels), rng, pitch_error=error), deposits
+    return worn(vary(with_pixels(radiograph, pixels), rng, pitch_error=error), rng), deposits
 
 
 def background_copy(
@@ -142,7 +143,8 @@ def background_copy(
     pixels, _, deposits = insert_deposits(
         radiograph.pixels, allowed, count=count, bone_step=step, pixel_mm=film.mm_px, rng=rng
     )
-    return vary(with_pixels(radiograph, pixels), rng, pitch_error=float(np.mean(PITCH_ERRORS))), deposits
+    varied = vary(with_pixels(radiograph, pixels), rng, pitch_error=float(np.mean(PITCH_ERRORS)))
+    return worn(varied, rng), deposits
 
 
 def truths_of(deposits: tuple, film: AnnotatedFilm) -> list[Truth]:
