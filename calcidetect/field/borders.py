@@ -105,18 +105,20 @@ def _find_border(unit: FloatImage, inside: Mask) -> Border | None:
     margin = int(MAX_SLOPE * unit.shape[0] / 2) + 1  # no block is shifted farther
     seen = reach + 2 * WIDE_GAP + margin  # nothing farther in is ever asked
     blocks, centres = _row_blocks(unit[:, :seen], inside[:, :seen])
-    shifts = np.rint(SLOPES[:, None] * centres).astype(int)
     steps = [_steps(blocks, gap, margin) for gap in GAPS]
+    shifts = np.rint(SLOPES[:, None] * centres).astype(int)
     likely = np.stack([_likely(step, shifts, reach) for step in steps], axis=1)
-    best = None
-    for number in np.flatnonzero(likely.any(axis=1)):
-        sheared = _shear(blocks, shifts[number], reach + 2 * WIDE_GAP)
-        asked = [step for step, asks in zip(steps, likely[number], strict=True) if asks]
-        for border in _candidates(asked, shifts[number], reach, slope=float(SLOPES[number])):
-            stronger = best is None or abs(border.step) > abs(best.step)
-            if stronger and _is_outside(sheared, border, strip=STRIP * unit.shape[1]):
-                best = border
-    return best
+    found = [
+        border
+        for number, gap in np.argwhere(likely)
+        for border in _candidates(steps[gap], shifts[number], reach, slope=float(SLOPES[number]))
+    ]
+    film = _Sheared.of(blocks, margin)
+    for border in sorted(found, key=lambda border: -abs(border.step)):
+        sheared = film.along(np.rint(border.slope * centres).astype(int), reach + 2 * WIDE_GAP)
+        if _is_outside(sheared, border, strip=STRIP * unit.shape[1]):
+            return border
+    return None
 
 
 def _row_blocks(unit: FloatImage, inside: Mask) -> tuple[FloatImage, npt.NDArray[np.float64]]:
@@ -128,32 +130,44 @@ def _row_blocks(unit: FloatImage, inside: Mask) -> tuple[FloatImage, npt.NDArray
     return blocks, (np.arange(count) + 0.5) * size - unit.shape[0] / 2
 
 
-def _shear(blocks: FloatImage, shifts: npt.NDArray[np.int_], reach: int) -> FloatImage:
-    columns = np.arange(reach)[None, :] + shifts[:, None]
-    sheared = np.take_along_axis(blocks, np.clip(columns, 0, blocks.shape[1] - 1), axis=1)
-    sheared[(columns < 0) | (columns >= blocks.shape[1])] = np.nan
-    return sheared
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Sheared:
+    """Rows (flat, `width` each) that can be read along oblique lines; `margin` columns lie to the left of the first."""
+
+    flat: npt.NDArray[Any]
+    width: int
+    margin: int
+
+    @classmethod
+    def of(cls, rows: npt.NDArray[Any], margin: int) -> _Sheared:
+        """Rows widened by what no line sees: NaN, or 0 of counts."""
+        blank = np.nan if rows.dtype.kind == "f" else 0
+        wide = np.pad(rows, ((0, 0), (margin, margin + 2 * WIDE_GAP)), constant_values=blank)
+        return cls(flat=wide.ravel(), width=wide.shape[1], margin=margin)
+
+    def along(self, shifts: npt.NDArray[np.int_], reach: int, *, every: int = 1) -> npt.NDArray[Any]:
+        """The first `reach` columns of every few rows, each moved by its `shifts` (…, rows): (…, rows, reach)."""
+        rows = np.arange(0, shifts.shape[-1], every)
+        starts = rows * self.width + self.margin + shifts[..., rows]
+        return self.flat.take(starts[..., None] + np.arange(reach))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Steps:
     """What lies `gap` columns to either side of each place, compared: `height` of the step, NaN where it is not seen.
 
-    `votes` are 1 where a step is seen, `UP` and `DOWN` added where it is one, so that one sum over rows counts all;
-    `margin` columns of 0 lie on either side of them.
+    `votes` are 1 where a step is seen, `UP` and `DOWN` added where it is one, so that one sum over rows counts all.
     """
 
     gap: int
-    height: FloatImage
-    votes: npt.NDArray[np.int32]
-    margin: int
+    height: _Sheared
+    votes: _Sheared
 
 
 def _steps(blocks: FloatImage, gap: int, margin: int) -> _Steps:
     height = blocks[:, 2 * gap :] - blocks[:, : -2 * gap]
     votes = np.isfinite(height) + UP * (height > MIN_STEP) + DOWN * (height < -MIN_STEP)
-    padded = np.pad(votes.astype(np.int32), ((0, 0), (margin, margin + 2 * WIDE_GAP)))
-    return _Steps(gap=gap, height=height, votes=padded, margin=margin)
+    return _Steps(gap=gap, height=_Sheared.of(height, margin), votes=_Sheared.of(votes.astype(np.int32), margin))
 
 
 def _likely(step: _Steps, shifts: npt.NDArray[np.int_], reach: int) -> npt.NDArray[np.bool_]:
@@ -163,27 +177,23 @@ def _likely(step: _Steps, shifts: npt.NDArray[np.int_], reach: int) -> npt.NDArr
     return np.asarray(likely.any(axis=1))
 
 
-def _candidates(steps: list[_Steps], shifts: npt.NDArray[np.int_], reach: int, *, slope: float) -> Iterator[Border]:
-    """Yield, for each gap, the strongest consistent step up and the strongest consistent step down."""
-    for step in steps:
-        seen, up, down = (counted[0] for counted in _count(step, shifts[None], reach))
-        for sign, agreeing in ((1, up), (-1, down)):
-            found = (seen >= MIN_SEEN * len(shifts)) & (agreeing >= MIN_SHARE * seen)
-            if found.any():
-                mean = np.nansum(_shear(step.height, shifts, len(seen)), axis=0) / np.maximum(seen, 1)
-                at = int(np.argmax(np.where(found, sign * mean, 0)))
-                inner = 0 if sign > 0 else step.gap
-                yield Border(column=at + step.gap + inner + 0.5, slope=slope, step=float(mean[at]))
+def _candidates(step: _Steps, shifts: npt.NDArray[np.int_], reach: int, *, slope: float) -> Iterator[Border]:
+    """Yield the strongest consistent step up and the strongest consistent step down."""
+    seen, up, down = _count(step, shifts, reach)
+    for sign, agreeing in ((1, up), (-1, down)):
+        found = (seen >= MIN_SEEN * len(shifts)) & (agreeing >= MIN_SHARE * seen)
+        if found.any():
+            mean = np.nansum(step.height.along(shifts, len(seen)), axis=0) / np.maximum(seen, 1)
+            at = int(np.argmax(np.where(found, sign * mean, 0)))
+            inner = 0 if sign > 0 else step.gap
+            yield Border(column=at + step.gap + inner + 0.5, slope=slope, step=float(mean[at]))
 
 
 def _count(
     step: _Steps, shifts: npt.NDArray[np.int_], reach: int, *, every: int = 1
 ) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_], npt.NDArray[np.int_]]:
-    """Steps seen, up and down, int (slopes, columns) each, along every line of each slope; `shifts` (slopes, rows)."""
-    rows = np.arange(0, shifts.shape[1], every)
-    starts = rows * step.votes.shape[1] + step.margin + shifts[:, rows]
-    columns = np.arange(max(0, reach - 2 * step.gap))
-    votes = step.votes.ravel().take(starts[..., None] + columns).sum(axis=1)
+    """Steps seen, up and down, int (…, columns) each, along every line of each slope; `shifts` (…, rows)."""
+    votes = step.votes.along(shifts, max(0, reach - 2 * step.gap), every=every).sum(axis=-2)
     return votes % UP, votes % DOWN // UP, votes // DOWN
 
 
