@@ -46,9 +46,16 @@ def gaussian(image: FloatImage, sigma: float) -> FloatImage:
 
 def masked_gaussian(image: FloatImage, mask: Mask, sigma: float) -> FloatImage:
     """Gaussian mean over the pixels of `mask` only; far from any, the nearest such mean's value fades to 0/0 -> 0."""
+    return masked_gaussian_at(image, mask, sigma, np.arange(image.size)).reshape(image.shape)
+
+
+def masked_gaussian_at(
+    image: FloatImage, mask: Mask, sigma: float, flat: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float32]:
+    """`masked_gaussian` at n places, given as flat indices: float32 (n,)."""
     weight: FloatImage = mask.astype(np.float32)
-    mean = smooth(image * weight, sigma) / np.maximum(smooth(weight, sigma), np.float32(1e-6))
-    return mean.astype(np.float32, copy=False)
+    total, share = (smooth(plane, sigma).ravel()[flat] for plane in (image * weight, weight))
+    return (total / np.maximum(share, np.float32(1e-6))).astype(np.float32, copy=False)
 
 
 def smooth(image: FloatImage, sigma: float) -> FloatImage:

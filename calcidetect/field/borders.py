@@ -81,8 +81,9 @@ def outside_borders(unit: FloatImage, valid: Mask) -> dict[str, Mask]:
             if border is None:
                 break
             outside = _beyond(border, view(unit).shape)
-            view(found["shutter" if border.bright else "edge"])[outside & view(inside)] = True
-            view(inside)[outside] = False
+            near = np.s_[:, : outside.shape[1]]
+            view(found["shutter" if border.bright else "edge"])[near] |= outside & view(inside)[near]
+            view(inside)[near] &= ~outside
     return found
 
 
@@ -95,8 +96,9 @@ def _views() -> Iterator[Callable[[npt.NDArray[Any]], npt.NDArray[Any]]]:
 
 
 def _beyond(border: Border, shape: tuple[int, int]) -> Mask:
-    rows = np.arange(shape[0])[:, None]
-    return np.arange(shape[1])[None, :] < border.column + border.slope * (rows - shape[0] / 2)
+    """What lies outside a border, as far as any of it reaches: bool (rows, some columns)."""
+    columns = border.column + border.slope * (np.arange(shape[0])[:, None] - shape[0] / 2)
+    return np.arange(min(shape[1], int(columns.max()) + 1)) < columns
 
 
 def _find_border(unit: FloatImage, inside: Mask) -> Border | None:
@@ -107,15 +109,15 @@ def _find_border(unit: FloatImage, inside: Mask) -> Border | None:
     blocks, centres = _row_blocks(unit[:, :seen], inside[:, :seen])
     steps = [_steps(blocks, gap, margin) for gap in GAPS]
     shifts = np.rint(SLOPES[:, None] * centres).astype(int)
-    likely = np.stack([_likely(step, shifts, reach) for step in steps], axis=1)
     found = [
         border
-        for number, gap in np.argwhere(likely)
-        for border in _candidates(steps[gap], shifts[number], reach, slope=float(SLOPES[number]))
+        for step in steps
+        for slope, shift, likely in zip(SLOPES.tolist(), shifts, _likely(step, shifts, reach), strict=True)
+        for border in _candidates(step, shift, np.flatnonzero(likely), slope=slope)
     ]
     film = _Sheared.of(blocks, margin)
     for border in sorted(found, key=lambda border: -abs(border.step)):
-        sheared = film.along(np.rint(border.slope * centres).astype(int), reach + 2 * WIDE_GAP)
+        sheared = film.along(np.rint(border.slope * centres).astype(int), np.arange(reach + 2 * WIDE_GAP))
         if _is_outside(sheared, border, strip=STRIP * unit.shape[1]):
             return border
     return None
@@ -141,15 +143,16 @@ class _Sheared:
     @classmethod
     def of(cls, rows: npt.NDArray[Any], margin: int) -> _Sheared:
         """Rows widened by what no line sees: NaN, or 0 of counts."""
-        blank = np.nan if rows.dtype.kind == "f" else 0
-        wide = np.pad(rows, ((0, 0), (margin, margin + 2 * WIDE_GAP)), constant_values=blank)
-        return cls(flat=wide.ravel(), width=wide.shape[1], margin=margin)
+        width = rows.shape[1] + 2 * (margin + WIDE_GAP)
+        wide = np.full((len(rows), width), np.nan if rows.dtype.kind == "f" else 0, rows.dtype)
+        wide[:, margin : margin + rows.shape[1]] = rows
+        return cls(flat=wide.ravel(), width=width, margin=margin)
 
-    def along(self, shifts: npt.NDArray[np.int_], reach: int, *, every: int = 1) -> npt.NDArray[Any]:
-        """The first `reach` columns of every few rows, each moved by its `shifts` (…, rows): (…, rows, reach)."""
+    def along(self, shifts: npt.NDArray[np.int_], columns: npt.NDArray[np.int_], *, every: int = 1) -> npt.NDArray[Any]:
+        """Some columns of every few rows, each row moved by its `shifts` (…, rows): (…, rows, columns)."""
         rows = np.arange(0, shifts.shape[-1], every)
         starts = rows * self.width + self.margin + shifts[..., rows]
-        return self.flat.take(starts[..., None] + np.arange(reach))
+        return self.flat.take(starts[..., None] + columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -166,34 +169,35 @@ class _Steps:
 
 def _steps(blocks: FloatImage, gap: int, margin: int) -> _Steps:
     height = blocks[:, 2 * gap :] - blocks[:, : -2 * gap]
-    votes = np.isfinite(height) + UP * (height > MIN_STEP) + DOWN * (height < -MIN_STEP)
-    return _Steps(gap=gap, height=_Sheared.of(height, margin), votes=_Sheared.of(votes.astype(np.int32), margin))
+    seen, up, down = (test.astype(np.int32) for test in (np.isfinite(height), height > MIN_STEP, height < -MIN_STEP))
+    return _Steps(gap=gap, height=_Sheared.of(height, margin), votes=_Sheared.of(seen + UP * up + DOWN * down, margin))
 
 
 def _likely(step: _Steps, shifts: npt.NDArray[np.int_], reach: int) -> npt.NDArray[np.bool_]:
-    """Which slopes may have a border, bool (slopes,): judged by every fourth block, at a lower share."""
-    seen, up, down = _count(step, shifts, reach, every=4)
-    likely = (seen > 0) & (np.maximum(up, down) >= LIKELY_SHARE * seen)
-    return np.asarray(likely.any(axis=1))
+    """Where a border may cross the middle row, bool (slopes, columns): by every fourth block, at a lower share."""
+    seen, up, down = _count(step, shifts, np.arange(reach - 2 * step.gap), every=4)
+    return np.asarray((seen > 0) & (np.maximum(up, down) >= LIKELY_SHARE * seen))
 
 
-def _candidates(step: _Steps, shifts: npt.NDArray[np.int_], reach: int, *, slope: float) -> Iterator[Border]:
-    """Yield the strongest consistent step up and the strongest consistent step down."""
-    seen, up, down = _count(step, shifts, reach)
+def _candidates(
+    step: _Steps, shifts: npt.NDArray[np.int_], columns: npt.NDArray[np.intp], *, slope: float
+) -> Iterator[Border]:
+    """Yield the strongest consistent step up and the strongest consistent step down among these columns."""
+    seen, up, down = _count(step, shifts, columns)
     for sign, agreeing in ((1, up), (-1, down)):
-        found = (seen >= MIN_SEEN * len(shifts)) & (agreeing >= MIN_SHARE * seen)
-        if found.any():
-            mean = np.nansum(step.height.along(shifts, len(seen)), axis=0) / np.maximum(seen, 1)
-            at = int(np.argmax(np.where(found, sign * mean, 0)))
+        found = np.flatnonzero((seen >= MIN_SEEN * len(shifts)) & (agreeing >= MIN_SHARE * seen))
+        if len(found):
+            mean = np.nansum(step.height.along(shifts, columns[found]), axis=0) / seen[found]
+            best = int(np.argmax(sign * mean))
             inner = 0 if sign > 0 else step.gap
-            yield Border(column=at + step.gap + inner + 0.5, slope=slope, step=float(mean[at]))
+            yield Border(column=int(columns[found][best]) + step.gap + inner + 0.5, slope=slope, step=float(mean[best]))
 
 
 def _count(
-    step: _Steps, shifts: npt.NDArray[np.int_], reach: int, *, every: int = 1
+    step: _Steps, shifts: npt.NDArray[np.int_], columns: npt.NDArray[np.int_], *, every: int = 1
 ) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_], npt.NDArray[np.int_]]:
     """Steps seen, up and down, int (…, columns) each, along every line of each slope; `shifts` (…, rows)."""
-    votes = step.votes.along(shifts, max(0, reach - 2 * step.gap), every=every).sum(axis=-2)
+    votes = step.votes.along(shifts, columns, every=every).sum(axis=-2)
     return votes % UP, votes % DOWN // UP, votes // DOWN
 
 
