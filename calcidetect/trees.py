@@ -92,16 +92,21 @@ def log_odds(tables: BoostedTables, planes: Sequence[npt.NDArray[np.float32]]) -
     result = np.full(len(planes[0]), tables.bias, np.float32)
     for start in range(0, len(result), CHUNK):
         stop = start + CHUNK
-        _add_chunk(tables, [plane[start:stop] for plane in planes], result[start:stop])
+        _add_chunk(tables, [np.ascontiguousarray(plane[start:stop]) for plane in planes], result[start:stop])
     return result
 
 
 def _add_chunk(tables: BoostedTables, planes: list[npt.NDArray[np.float32]], total: npt.NDArray[np.float32]) -> None:
-    answer, index = np.empty(len(total), np.uint8), np.empty(len(total), np.uint8)
-    for features, thresholds, leaf in zip(tables.feature, tables.threshold, tables.leaf, strict=True):
-        index[:] = 0
-        for feature, threshold in zip(features[::-1], thresholds[::-1], strict=True):
-            np.greater(planes[feature], threshold, out=answer.view(bool))
+    index, answer = np.empty((2, len(total)), np.uint8)
+    first, other = index.view(bool), answer.view(bool)
+    order = tables.feature[:, ::-1].tolist()
+    thresholds = tables.threshold[:, ::-1, None]  # arrays of one number are compared with sooner than numbers
+    leaves = np.zeros((len(tables.leaf), 256), np.float32)
+    leaves[:, : tables.leaf.shape[1]] = tables.leaf
+    for features, limits, leaf in zip(order, thresholds, leaves, strict=True):
+        np.greater(planes[features[0]], limits[0], out=first)
+        for feature, limit in zip(features[1:], limits[1:], strict=True):
+            np.greater(planes[feature], limit, out=other)
             np.add(index, index, out=index)
             np.bitwise_or(index, answer, out=index)
         total += ops.look_up(index, leaf)

@@ -137,6 +137,26 @@ def test_letter_beside_the_body_is_text(level):
     assert field.body[limb].mean() > 0.999
 
 
+DRAWN = 640.0  # three quarters of the film's range, and a third of it above soft tissue: edges no harder than bone's
+
+
+def test_letter_drawn_on_soft_tissue_is_text_and_no_metal():
+    pixels, limb = _limb()
+    ink = _letter(np.zeros_like(pixels), 200, 152, level=1) > 0
+    field = _field(np.where(ink, DRAWN, pixels))
+    assert "text" in field.flags
+    assert not field.body[ink].any()
+    assert not field.metal.any()
+    assert field.body[limb & (ops.distance(ink) > 6)].mean() > 0.999
+
+
+def test_clipped_lump_with_hard_edges_stays_body():
+    """A deposit as a narrow window shows it: as flat and as hard as a letter, but a lump."""
+    pixels, _ = _limb()
+    lump = np.hypot(*(np.mgrid[:ROWS, :COLS] - np.array([208, 158])[:, None, None])) < 6
+    assert _field(np.where(lump, DRAWN, pixels)).body[lump].all()
+
+
 def test_mirrored_letter_goes_with_its_plate():
     pixels, _ = _limb()
     pixels[30:80, 20:60] = 330

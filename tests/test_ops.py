@@ -64,13 +64,18 @@ def test_small_holes_are_filled_and_large_ones_and_bays_are_not():
     assert not filled[0:2, 28:30].any()
 
 
+def grown_from(image, seed, *, level, reach):
+    rows, cols = (np.array([index]) for index in seed)
+    return ops.grow(image, rows, cols, levels=np.array([level], np.float32), reach=reach)[0]
+
+
 def test_growth_stops_at_half_height_and_at_reach():
     image = np.zeros((41, 41), np.float32)
     image[15:26, 15:26] = 1.0
     image[20, 26:41] = 0.9  # a ridge that leads away
     level = ops.half_heights(image, np.array([20]), np.array([20]), 6.0)[0]
     grown = np.zeros(image.shape, bool)
-    grown.ravel()[ops.grow(image, (20, 20), level=level, reach=9)] = True
+    grown.ravel()[grown_from(image, (20, 20), level=level, reach=9)] = True
     assert grown[15:26, 15:26].all()
     assert not grown[:, 30:].any()
     assert not grown[:14].any()
@@ -112,7 +117,7 @@ def test_pairs_are_found_both_ways():
 def test_a_shifted_image_shows_what_lies_that_far_off():
     image = np.zeros((9, 9), np.float32)
     image[4, 7] = 1
-    around = ops.shifted_around(image, 3.0)
+    around = np.stack(ops.shifted_around(image, 3.0))
     assert around.shape == (8, 9, 9)
     assert around[:, 4, 4].tolist() == [1, 0, 0, 0, 0, 0, 0, 0]  # the first direction is along the columns
     assert around[4, 4, 8] == 0  # beyond the edge its last value is seen
@@ -132,9 +137,9 @@ def test_a_blob_grows_to_its_edge_and_no_farther_than_allowed():
     image = np.where(np.hypot(rows - 40, cols - 45) <= 10, 100, 20).astype(np.float32)
     level = ops.half_heights(image, np.array([40]), np.array([45]), 10.0)[0]
     assert level == pytest.approx(60)
-    grown = ops.grow(image, (40, 45), level=level, reach=20)
+    grown = grown_from(image, (40, 45), level=level, reach=20)
     assert len(grown) == (image == 100).sum()
-    near_rows, near_cols = np.divmod(ops.grow(image, (40, 45), level=level, reach=5), 90)
+    near_rows, near_cols = np.divmod(grown_from(image, (40, 45), level=level, reach=5), 90)
     assert np.hypot(near_rows - 40, near_cols - 45).max() <= 5
 
 
@@ -142,8 +147,8 @@ def test_a_blob_grows_to_its_edge_and_no_farther_than_allowed():
 def test_growth_at_the_border_stays_on_the_film_and_holds_its_seed(seed):
     image = np.zeros((20, 30), np.float32)
     image[seed] = 1
-    assert ops.grow(image, seed, level=0.5, reach=4.5).tolist() == [seed[0] * 30 + seed[1]]
-    rows, cols = np.divmod(ops.grow(image, seed, level=-1.0, reach=4.5), 30)
+    assert grown_from(image, seed, level=0.5, reach=4.5).tolist() == [seed[0] * 30 + seed[1]]
+    rows, cols = np.divmod(grown_from(image, seed, level=-1.0, reach=4.5), 30)
     assert np.hypot(rows - seed[0], cols - seed[1]).max() <= 4.5
     down, across = np.indices(image.shape)
     assert len(rows) == (np.hypot(down - seed[0], across - seed[1]) <= 4.5).sum()
@@ -152,7 +157,44 @@ def test_growth_at_the_border_stays_on_the_film_and_holds_its_seed(seed):
 def test_a_seed_darker_than_the_level_grows_over_what_is_no_darker():
     image = np.zeros((20, 30), np.float32)
     image[10, 10:16] = (0.3, 0.3, 0.2, 0.9, 0.2, 0.9)
-    assert ops.grow(image, (10, 11), level=0.5, reach=9).tolist() == [310, 311]
+    assert grown_from(image, (10, 11), level=0.5, reach=9).tolist() == [310, 311]
+
+
+def test_seeds_grown_together_grow_as_they_do_alone(monkeypatch):
+    rng = np.random.default_rng(5)
+    image = ops.gaussian(rng.random((60, 70)).astype(np.float32), 1.5)
+    rows, cols = rng.integers(0, 60, 40), rng.integers(0, 70, 40)
+    levels = image[rows, cols] - np.float32(0.05)
+    monkeypatch.setattr(ops, "GROWN_AT_ONCE", 7 * 20**2)  # several lots of neighbourhoods
+    together = ops.grow(image, rows, cols, levels=levels, reach=8.3)
+    assert len(together) == 40
+    for region, row, col, level in zip(together, rows, cols, levels, strict=True):
+        near = np.hypot(*(np.indices(image.shape) - np.array([row, col])[:, None, None])) <= 8.3
+        labels, _ = ndimage.label(near & (image >= level))
+        assert region.tolist() == np.flatnonzero(labels == labels[row, col]).tolist()
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.6, 1])
+def test_components_have_the_boxes_areas_and_centres_of_their_pixels(share):
+    mask = np.random.default_rng(2).random((23, 31)) < share
+    labels, boxes, centres = ops.components(mask)
+    expected, count = ndimage.label(mask, np.ones((3, 3)))
+    assert len(boxes) == len(centres) == count
+    assert (labels > 0).tolist() == mask.tolist()
+    for number, (box, centre) in enumerate(zip(boxes.tolist(), centres, strict=True), start=1):
+        rows, cols = np.nonzero(labels == number)
+        assert (expected[rows, cols] == expected[rows[0], cols[0]]).all()
+        assert box == [cols.min(), rows.min(), np.ptp(cols) + 1, np.ptp(rows) + 1, len(rows)]
+        assert centre == pytest.approx((rows.mean(), cols.mean()))
+
+
+def test_the_hull_of_a_ring_is_the_disc_within():
+    down, across = np.mgrid[-20:21, -20:21]
+    far = np.hypot(down, across)
+    hull = ops.convex_hull((far <= 15) & (far > 10))
+    assert hull[far <= 14].all()
+    assert not hull[far > 16].any()
+    assert not ops.convex_hull(np.zeros((4, 5), bool)).any()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 300])

@@ -109,7 +109,7 @@ def _regions(chance: FloatImage, body: Mask, pixel_mm: float, settings: BoneSett
     even = ops.gaussian(chance, settings.smoothing_mm / pixel_mm)
     likely = even > settings.threshold
     labels, boxes, _ = ops.components(likely)
-    sure = np.bincount(labels[even > settings.sure], minlength=len(boxes) + 1) > 0
+    sure = np.bincount(labels.ravel()[np.flatnonzero(even > settings.sure)], minlength=len(boxes) + 1) > 0
     large = np.concatenate([[False], boxes[:, 4] * pixel_mm**2 >= settings.min_area_mm2])
     return ops.fill_holes((sure & large)[labels], settings.max_hole_mm2 / pixel_mm**2) & body
 
@@ -124,12 +124,12 @@ def bone_step(pixels: FloatImage, bone: Mask, body: Mask, pixel_mm: float) -> fl
     bone_rim = bone & (inside > near) & (inside < far)
     soft_rim = body & (outside > near) & (outside < far)
     sigma = STEP_SIGMA_MM / pixel_mm
-    step = ops.masked_gaussian(pixels, bone_rim, sigma) - ops.masked_gaussian(pixels, soft_rim, sigma)
-    border = ops.dilate(bone_rim, round(near)) & ops.dilate(soft_rim, round(2 * near) + 1)
+    border = np.flatnonzero(ops.dilate(bone_rim, round(near)) & ops.dilate(soft_rim, round(2 * near) + 1))
     fallback = FALLBACK_STEP * body_range(pixels, body)[1]
-    if border.sum() < 20:
+    if len(border) < 20:
         return fallback
-    measured = float(np.median(step[border]))
+    inner, outer = (ops.masked_gaussian_at(pixels, rim, sigma, border) for rim in (bone_rim, soft_rim))
+    measured = float(np.median(inner - outer))
     return measured if measured > 0.1 * fallback else fallback
 
 

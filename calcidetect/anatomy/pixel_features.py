@@ -223,7 +223,7 @@ def _around(mean: FloatImage, pixel_mm: float) -> dict[str, FloatImage]:
     """Second lowest, median and second highest guess of eight directions: inside a bone all are high."""
     planes = {}
     for far_mm in AROUND_MM:
-        ordered = np.sort(ops.shifted_around(mean, far_mm / pixel_mm), axis=0)
+        ordered = ops.in_order(ops.shifted_around(mean, far_mm / pixel_mm))
         for name, rank in (("low", 1), ("median", 4), ("high", 6)):
             planes[f"guess_{name}_around{far_mm:g}"] = ordered[rank]
     return planes

@@ -123,7 +123,7 @@ def _around(lungs: tuple[Mask, Mask]) -> Thorax:
     hull = ops.convex_hull(both)
     rows, cols = np.flatnonzero(hull.any(axis=1)), np.flatnonzero(hull.any(axis=0))
     width = int(np.ptp(cols)) + 1
-    inner = tuple(float(np.nonzero(lung)[1].mean()) for lung in lungs)
+    inner = tuple(_mean_column(lung) for lung in lungs)
     return Thorax(
         lungs=both,
         cage=ops.distance(hull) <= WALL_SHARE * width,
@@ -135,11 +135,16 @@ def _around(lungs: tuple[Mask, Mask]) -> Thorax:
     )
 
 
+def _mean_column(mask: Mask) -> float:
+    pixels = np.count_nonzero(mask, axis=0)
+    return float(np.average(np.arange(len(pixels)), weights=pixels))
+
+
 def _middle(lungs: tuple[Mask, Mask]) -> float:
     """Median column midway between the lungs over the upper half of the rows that both reach, above the heart."""
     rows = np.flatnonzero(lungs[0].any(axis=1) & lungs[1].any(axis=1))
     if not len(rows):
-        return float(np.mean([np.nonzero(lung)[1].mean() for lung in lungs]))
+        return float(np.mean([_mean_column(lung) for lung in lungs]))
     rows = rows[: len(rows) // 2 + 1]
     right_edge = lungs[0].shape[1] - 1 - lungs[0][rows, ::-1].argmax(axis=1)
     left_edge = lungs[1][rows].argmax(axis=1)

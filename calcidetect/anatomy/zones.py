@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -136,6 +137,8 @@ def find_limbs(body: Mask) -> tuple[Mask, ...]:
 
 def _owner(points: Points, limbs: tuple[Mask, ...]) -> npt.NDArray[np.intp]:
     """Number of the limb nearest to each point."""
+    if len(limbs) == 1:
+        return np.zeros(len(points), np.intp)
     at = _pixels(points, limbs[0].shape)
     return np.argmin([ops.distance(limb)[at] for limb in limbs], axis=0)
 
@@ -164,11 +167,14 @@ def _limb_side(source: Source, region: str, number: int | None) -> str:
 def _in_words(named: _Named, number: int | None) -> Words:
     """``radial side of the right wrist``; of two limbs whose side is not known, the one on image left or right."""
     image_side = "" if number is None else ("image-left", "image-right")[number]
-    phrases = []
-    for area, part, side in zip(named.areas, named.parts, named.sides, strict=True):
-        place = " ".join(word for word in (side or image_side, area) if word and area)
-        phrases.append(f"{part} of the {place}" if part and place else str(part or place))
-    return np.array(phrases, "<U64")
+    words = (column.tolist() for column in (named.areas, named.parts, named.sides))
+    return np.array([_phrase(area, part, side or image_side) for area, part, side in zip(*words, strict=True)], "<U64")
+
+
+@lru_cache(maxsize=1024)  # a film has few places and many candidates
+def _phrase(area: str, part: str, side: str) -> str:
+    place = " ".join(word for word in (side, area) if word and area)
+    return f"{part} of the {place}" if part and place else part or place
 
 
 def _named(areas: npt.ArrayLike, *, parts: npt.ArrayLike = "", sides: npt.ArrayLike = "") -> _Named:

@@ -92,7 +92,7 @@ def merged_measures(
         ``contrast_mean``, ``sigmas_mean`` and ``bone_distance_mm``, (n,); right at the index of each spokesman.
     """
     count = len(spokesmen)
-    area = np.bincount(labels.ravel(), minlength=count + 1)[1:].astype(float)
+    area = np.bincount(labels.ravel()[np.flatnonzero(labels)], minlength=count + 1)[1:].astype(float)
     whole = np.bincount(spokesmen, area, count)
     distance = np.full(count, np.inf)
     np.minimum.at(distance, spokesmen, measures["bone_distance_mm"])

@@ -112,12 +112,15 @@ def _scale_seeds(
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], FloatImage, FloatImage]:
     """Rows, columns, sigma and signal-to-clutter of the strongest maxima at one scale."""
     response, sigma = scale.response, scale.sigma_mm / pixel_mm
-    peak = (response >= ops.maximum(response, 2 * round(sigma / scale.factor) + 1)) & (response > 0)
-    peak &= response >= settings.scale_slack * np.maximum(scale.finer, scale.coarser)
-    rows, cols = (index * scale.factor + scale.factor // 2 for index in np.nonzero(peak))
+    peaks = np.flatnonzero((response >= ops.maximum(response, 2 * round(sigma / scale.factor) + 1)) & (response > 0))
+    strength, finer, coarser = (plane.ravel()[peaks] for plane in (response, scale.finer, scale.coarser))
+    peaks = peaks[strength >= settings.scale_slack * np.maximum(finer, coarser)]
+    rows, cols = (index * scale.factor + scale.factor // 2 for index in np.divmod(peaks, response.shape[1]))
+    inside = anatomy.body[rows, cols]
+    peaks, rows, cols = peaks[inside], rows[inside], cols[inside]
     places = Points(rows=rows[:, None].astype(np.float32), cols=cols[:, None].astype(np.float32))
-    snr = response[peak] / places.ask(*scale.clutter)[:, 0]
-    kept = np.flatnonzero((snr > settings.min_snr) & anatomy.body[rows, cols])
+    snr = response.ravel()[peaks] / places.ask(*scale.clutter)[:, 0]
+    kept = np.flatnonzero(snr > settings.min_snr)
     best = kept[np.argsort(-snr[kept], kind="stable")[: settings.max_per_scale]]
     return rows[best], cols[best], np.full(len(best), sigma, np.float32), snr[best]
 
@@ -127,27 +130,26 @@ def _outline(signal: FloatImage, anatomy: Anatomy, seeds: Seeds, *, max_radius: 
     regions: list[npt.NDArray[np.intp]] = []
     taken = np.zeros(signal.size, np.int32)
     areas = [0]
-    places = zip(seeds.rows.tolist(), seeds.cols.tolist(), strict=True)
-    for place, level, sigma in zip(places, _levels(signal, seeds), seeds.sigma.tolist(), strict=True):
-        reach = min(REACH * RADIUS_PER_SIGMA * sigma, max_radius)
-        region = ops.grow(signal, place, level=level, reach=reach)
-        if len(region) > UNBOUNDED * np.pi * reach**2 and reach > 2:
-            continue
-        owner = np.bincount(taken[region]).argmax()
-        if not owner or not 1 / SAME_SIZE < len(region) / areas[owner] < SAME_SIZE:
+    for region in _grown(signal, seeds, max_radius=max_radius):
+        owner = np.bincount(taken[region]).argmax() if len(region) else 0
+        if len(region) and (not owner or not 1 / SAME_SIZE < len(region) / areas[owner] < SAME_SIZE):
             areas.append(len(region))
             regions.append(region)
             taken[region] = len(regions)
     return ops.compact(np.where(anatomy.body, _paint(regions, signal.shape), 0))
 
 
-def _levels(signal: FloatImage, seeds: Seeds) -> list[float]:
-    """Half of each seed's height above its surroundings, in signal units."""
-    levels = np.empty(len(seeds.rows), np.float32)
+def _grown(signal: FloatImage, seeds: Seeds, *, max_radius: float) -> list[npt.NDArray[np.intp]]:
+    """Flat indices of each seed's region, none of one that found no edge."""
+    regions = [np.empty(0, np.intp)] * len(seeds.rows)
     for sigma in np.unique(seeds.sigma):
-        own = seeds.sigma == sigma
-        levels[own] = ops.half_heights(signal, seeds.rows[own], seeds.cols[own], float(sigma) * RADIUS_PER_SIGMA)
-    return levels.tolist()
+        own = np.flatnonzero(seeds.sigma == sigma)
+        rows, cols, radius = seeds.rows[own], seeds.cols[own], RADIUS_PER_SIGMA * float(sigma)
+        levels, reach = ops.half_heights(signal, rows, cols, radius), min(REACH * radius, max_radius)
+        for index, region in zip(own, ops.grow(signal, rows, cols, levels=levels, reach=reach), strict=True):
+            if reach <= 2 or len(region) <= UNBOUNDED * np.pi * reach**2:
+                regions[index] = region
+    return regions
 
 
 def _paint(regions: list[npt.NDArray[np.intp]], shape: tuple[int, int]) -> LabelImage:

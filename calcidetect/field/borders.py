@@ -81,8 +81,9 @@ def outside_borders(unit: FloatImage, valid: Mask) -> dict[str, Mask]:
             if border is None:
                 break
             outside = _beyond(border, view(unit).shape)
-            view(found["shutter" if border.bright else "edge"])[outside & view(inside)] = True
-            view(inside)[outside] = False
+            near = np.s_[:, : outside.shape[1]]
+            view(found["shutter" if border.bright else "edge"])[near] |= outside & view(inside)[near]
+            view(inside)[near] &= ~outside
     return found
 
 
@@ -95,8 +96,9 @@ def _views() -> Iterator[Callable[[npt.NDArray[Any]], npt.NDArray[Any]]]:
 
 
 def _beyond(border: Border, shape: tuple[int, int]) -> Mask:
-    rows = np.arange(shape[0])[:, None]
-    return np.arange(shape[1])[None, :] < border.column + border.slope * (rows - shape[0] / 2)
+    """What lies outside a border, as far as any of it reaches: bool (rows, some columns)."""
+    columns = border.column + border.slope * (np.arange(shape[0])[:, None] - shape[0] / 2)
+    return np.arange(min(shape[1], int(columns.max()) + 1)) < columns
 
 
 def _find_border(unit: FloatImage, inside: Mask) -> Border | None:
@@ -105,18 +107,20 @@ def _find_border(unit: FloatImage, inside: Mask) -> Border | None:
     margin = int(MAX_SLOPE * unit.shape[0] / 2) + 1  # no block is shifted farther
     seen = reach + 2 * WIDE_GAP + margin  # nothing farther in is ever asked
     blocks, centres = _row_blocks(unit[:, :seen], inside[:, :seen])
-    shifts = np.rint(SLOPES[:, None] * centres).astype(int)
     steps = [_steps(blocks, gap, margin) for gap in GAPS]
-    likely = np.stack([_likely(step, shifts, reach) for step in steps], axis=1)
-    best = None
-    for number in np.flatnonzero(likely.any(axis=1)):
-        sheared = _shear(blocks, shifts[number], reach + 2 * WIDE_GAP)
-        asked = [step for step, asks in zip(steps, likely[number], strict=True) if asks]
-        for border in _candidates(asked, shifts[number], reach, slope=float(SLOPES[number])):
-            stronger = best is None or abs(border.step) > abs(best.step)
-            if stronger and _is_outside(sheared, border, strip=STRIP * unit.shape[1]):
-                best = border
-    return best
+    shifts = np.rint(SLOPES[:, None] * centres).astype(int)
+    found = [
+        border
+        for step in steps
+        for slope, shift, likely in zip(SLOPES.tolist(), shifts, _likely(step, shifts, reach), strict=True)
+        for border in _candidates(step, shift, np.flatnonzero(likely), slope=slope)
+    ]
+    film = _Sheared.of(blocks, margin)
+    for border in sorted(found, key=lambda border: -abs(border.step)):
+        sheared = film.along(np.rint(border.slope * centres).astype(int), np.arange(reach + 2 * WIDE_GAP))
+        if _is_outside(sheared, border, strip=STRIP * unit.shape[1]):
+            return border
+    return None
 
 
 def _row_blocks(unit: FloatImage, inside: Mask) -> tuple[FloatImage, npt.NDArray[np.float64]]:
@@ -128,62 +132,72 @@ def _row_blocks(unit: FloatImage, inside: Mask) -> tuple[FloatImage, npt.NDArray
     return blocks, (np.arange(count) + 0.5) * size - unit.shape[0] / 2
 
 
-def _shear(blocks: FloatImage, shifts: npt.NDArray[np.int_], reach: int) -> FloatImage:
-    columns = np.arange(reach)[None, :] + shifts[:, None]
-    sheared = np.take_along_axis(blocks, np.clip(columns, 0, blocks.shape[1] - 1), axis=1)
-    sheared[(columns < 0) | (columns >= blocks.shape[1])] = np.nan
-    return sheared
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Sheared:
+    """Rows (flat, `width` each) that can be read along oblique lines; `margin` columns lie to the left of the first."""
+
+    flat: npt.NDArray[Any]
+    width: int
+    margin: int
+
+    @classmethod
+    def of(cls, rows: npt.NDArray[Any], margin: int) -> _Sheared:
+        """Rows widened by what no line sees: NaN, or 0 of counts."""
+        width = rows.shape[1] + 2 * (margin + WIDE_GAP)
+        wide = np.full((len(rows), width), np.nan if rows.dtype.kind == "f" else 0, rows.dtype)
+        wide[:, margin : margin + rows.shape[1]] = rows
+        return cls(flat=wide.ravel(), width=width, margin=margin)
+
+    def along(self, shifts: npt.NDArray[np.int_], columns: npt.NDArray[np.int_], *, every: int = 1) -> npt.NDArray[Any]:
+        """Some columns of every few rows, each row moved by its `shifts` (…, rows): (…, rows, columns)."""
+        rows = np.arange(0, shifts.shape[-1], every)
+        starts = rows * self.width + self.margin + shifts[..., rows]
+        return self.flat.take(starts[..., None] + columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Steps:
     """What lies `gap` columns to either side of each place, compared: `height` of the step, NaN where it is not seen.
 
-    `votes` are 1 where a step is seen, `UP` and `DOWN` added where it is one, so that one sum over rows counts all;
-    `margin` columns of 0 lie on either side of them.
+    `votes` are 1 where a step is seen, `UP` and `DOWN` added where it is one, so that one sum over rows counts all.
     """
 
     gap: int
-    height: FloatImage
-    votes: npt.NDArray[np.int32]
-    margin: int
+    height: _Sheared
+    votes: _Sheared
 
 
 def _steps(blocks: FloatImage, gap: int, margin: int) -> _Steps:
     height = blocks[:, 2 * gap :] - blocks[:, : -2 * gap]
-    votes = np.isfinite(height) + UP * (height > MIN_STEP) + DOWN * (height < -MIN_STEP)
-    padded = np.pad(votes.astype(np.int32), ((0, 0), (margin, margin + 2 * WIDE_GAP)))
-    return _Steps(gap=gap, height=height, votes=padded, margin=margin)
+    seen, up, down = (test.astype(np.int32) for test in (np.isfinite(height), height > MIN_STEP, height < -MIN_STEP))
+    return _Steps(gap=gap, height=_Sheared.of(height, margin), votes=_Sheared.of(seen + UP * up + DOWN * down, margin))
 
 
 def _likely(step: _Steps, shifts: npt.NDArray[np.int_], reach: int) -> npt.NDArray[np.bool_]:
-    """Which slopes may have a border, bool (slopes,): judged by every fourth block, at a lower share."""
-    seen, up, down = _count(step, shifts, reach, every=4)
-    likely = (seen > 0) & (np.maximum(up, down) >= LIKELY_SHARE * seen)
-    return np.asarray(likely.any(axis=1))
+    """Where a border may cross the middle row, bool (slopes, columns): by every fourth block, at a lower share."""
+    seen, up, down = _count(step, shifts, np.arange(reach - 2 * step.gap), every=4)
+    return np.asarray((seen > 0) & (np.maximum(up, down) >= LIKELY_SHARE * seen))
 
 
-def _candidates(steps: list[_Steps], shifts: npt.NDArray[np.int_], reach: int, *, slope: float) -> Iterator[Border]:
-    """Yield, for each gap, the strongest consistent step up and the strongest consistent step down."""
-    for step in steps:
-        seen, up, down = (counted[0] for counted in _count(step, shifts[None], reach))
-        for sign, agreeing in ((1, up), (-1, down)):
-            found = (seen >= MIN_SEEN * len(shifts)) & (agreeing >= MIN_SHARE * seen)
-            if found.any():
-                mean = np.nansum(_shear(step.height, shifts, len(seen)), axis=0) / np.maximum(seen, 1)
-                at = int(np.argmax(np.where(found, sign * mean, 0)))
-                inner = 0 if sign > 0 else step.gap
-                yield Border(column=at + step.gap + inner + 0.5, slope=slope, step=float(mean[at]))
+def _candidates(
+    step: _Steps, shifts: npt.NDArray[np.int_], columns: npt.NDArray[np.intp], *, slope: float
+) -> Iterator[Border]:
+    """Yield the strongest consistent step up and the strongest consistent step down among these columns."""
+    seen, up, down = _count(step, shifts, columns)
+    for sign, agreeing in ((1, up), (-1, down)):
+        found = np.flatnonzero((seen >= MIN_SEEN * len(shifts)) & (agreeing >= MIN_SHARE * seen))
+        if len(found):
+            mean = np.nansum(step.height.along(shifts, columns[found]), axis=0) / seen[found]
+            best = int(np.argmax(sign * mean))
+            inner = 0 if sign > 0 else step.gap
+            yield Border(column=int(columns[found][best]) + step.gap + inner + 0.5, slope=slope, step=float(mean[best]))
 
 
 def _count(
-    step: _Steps, shifts: npt.NDArray[np.int_], reach: int, *, every: int = 1
+    step: _Steps, shifts: npt.NDArray[np.int_], columns: npt.NDArray[np.int_], *, every: int = 1
 ) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_], npt.NDArray[np.int_]]:
-    """Steps seen, up and down, int (slopes, columns) each, along every line of each slope; `shifts` (slopes, rows)."""
-    rows = np.arange(0, shifts.shape[1], every)
-    starts = rows * step.votes.shape[1] + step.margin + shifts[:, rows]
-    columns = np.arange(max(0, reach - 2 * step.gap))
-    votes = step.votes.ravel().take(starts[..., None] + columns).sum(axis=1)
+    """Steps seen, up and down, int (…, columns) each, along every line of each slope; `shifts` (…, rows)."""
+    votes = step.votes.along(shifts, columns, every=every).sum(axis=-2)
     return votes % UP, votes % DOWN // UP, votes // DOWN
 
 

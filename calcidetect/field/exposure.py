@@ -163,7 +163,8 @@ def _touching(mask: Mask, smooth: FloatImage, rim: Mask, *, least_area: float) -
     touching = large & (np.bincount(labels[rim], minlength=len(areas)) > 0)
     if not touching.any():
         return np.zeros(mask.shape, bool)
-    sums = np.bincount(labels.ravel(), smooth.ravel(), len(areas))
+    own = np.flatnonzero(mask)
+    sums = np.bincount(labels.ravel()[own], smooth.ravel()[own], len(areas))
     limit = sums[touching].sum() / areas[touching].sum() + GAP_LEVEL
     chosen: Mask = (touching | (large & (sums <= limit * areas)))[labels]
     return chosen
@@ -192,8 +193,10 @@ def _air_level(air: Mask, smooth: FloatImage, *, window: float) -> tuple[FloatIm
 
 def _skin_step(smooth: FloatImage, air: Mask, level: FloatImage, settings: ExposureSettings) -> np.float32:
     """How far above the level of air the skin line lies, by the noise of air."""
-    residual = np.abs(smooth[air] - level[air])
-    noise = 1.4826 * float(np.median(residual[:: max(1, residual.size // 100_000)])) if residual.size else 0.0
+    flat = np.flatnonzero(air)
+    some = flat[:: max(1, flat.size // 100_000)]
+    residual = np.abs(smooth.ravel()[some] - level.ravel()[some])
+    noise = 1.4826 * float(np.median(residual)) if residual.size else 0.0
     return np.float32(min(max(settings.skin_sigmas * noise, settings.min_skin_step), settings.max_skin_step))
 
 
