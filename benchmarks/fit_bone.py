@@ -4,10 +4,10 @@
         [--ct FOLDER_OF_CT]
 
 MASKS holds PNGs named after the films: 0 unknown, 1 surely no bone, 2 surely bone. A film without one gives its
-labelled points, what masks of its clavicles ``NAME.left_clavicle.png`` … beside it show, and, with --teacher, what
-earlier tables (TABLES/bone_guess.json, bone.json) are sure of; on chest films without such masks only in the lungs, as
-no table so far told bone from heart, abdomen and the muscles of the shoulder girdle. Polygons of soft tissue count in every film. --ct adds
-views of a chest CT from random sides (`ct_projection.py`), with exact masks.
+labelled points, polygons of soft tissue, what masks of its clavicles ``NAME.left_clavicle.png`` … beside it show, and,
+with --teacher, what earlier tables (TABLES/bone_guess.json, bone.json) are sure of; on chest films without masks of
+clavicles only in the lungs, as no table so far told bone from heart, abdomen and the muscles of the shoulder girdle.
+--ct adds views of a chest CT from random sides (`ct_projection.py`), with exact masks.
 
 Two sets of tables are fitted: a guess from each pixel's own features, and a revised answer that also knows the guess
 around it; the revised ones learn from guesses on films that the guessing tables never saw.
