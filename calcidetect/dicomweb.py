@@ -15,15 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import pydicom
-from pydicom.errors import InvalidDicomError
-
 from calcidetect import dicom_out
 from calcidetect.batch.results import FilmResult
 from calcidetect.errors import ConfigError, PacsError
 from calcidetect.writers import FORMATS, write_bytes
 
 if TYPE_CHECKING:
+    import pydicom
     from dicomweb_client.api import DICOMwebClient
 
 SCHEME = "dicomweb:"
@@ -36,7 +34,7 @@ _ADDRESS = re.compile(
     r"(/series/(?P<series>[0-9.]+)(/instances/(?P<instance>[0-9.]+))?)?/?"
 )
 _LOGIN = re.compile(r"//[^/@]*@")  # kept out of messages
-_NONSENSE = (ValueError, LookupError, AttributeError, TypeError, InvalidDicomError)
+_NONSENSE = (ValueError, LookupError, AttributeError, TypeError)
 _TIMEOUT_S = 60.0
 _AS_STORED = (("application/dicom", "*"),)  # transfer syntax: whatever the server has
 
@@ -163,27 +161,33 @@ def _fetch(address: Address, folder: Path) -> Iterator[Path]:
 
 def _find(client: DICOMwebClient, address: Address) -> list[tuple[str, str]]:
     """Series and instance UIDs of the films behind an address."""
+    from pydicom import Dataset  # noqa: PLC0415 - every scan loads this module, few fetch films
+
     found = []
     for item in client.search_for_series(address.study):
-        series = pydicom.Dataset.from_json(item)
+        series = Dataset.from_json(item)
         chosen = address.series in (None, series.SeriesInstanceUID)
         if not chosen or series.get("Modality") not in FILM_MODALITIES:
             continue
         for entry in client.search_for_instances(address.study, series.SeriesInstanceUID):
-            instance = pydicom.Dataset.from_json(entry).SOPInstanceUID
+            instance = Dataset.from_json(entry).SOPInstanceUID
             if address.instance in (None, instance):
                 found.append((str(series.SeriesInstanceUID), str(instance)))
     return found
 
 
 def _as_file(film: pydicom.Dataset) -> bytes:
-    buffer = pydicom.filebase.DicomBytesIO()
+    from pydicom.filebase import DicomBytesIO  # noqa: PLC0415
+
+    buffer = DicomBytesIO()
     film.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 
 def _store(server: str, files: Sequence[Path]) -> int:
-    datasets = [pydicom.dcmread(path) for path in files]
+    from pydicom import dcmread  # noqa: PLC0415
+
+    datasets = [dcmread(path) for path in files]
     with _explained(server):
         answer = _client(server).store_instances(datasets)
     if failures := answer.get("FailedSOPSequence"):
@@ -206,6 +210,7 @@ def _client(server: str) -> DICOMwebClient:
 @contextlib.contextmanager
 def _explained(server: str) -> Iterator[None]:
     """Turn what a server and the library do on trouble into a PacsError."""
+    from pydicom.errors import InvalidDicomError  # noqa: PLC0415
     from requests import HTTPError, RequestException  # noqa: PLC0415 - comes with dicomweb-client
 
     name = _shown(server)
@@ -216,7 +221,7 @@ def _explained(server: str) -> Iterator[None]:
         raise PacsError(f"{name} answers with HTTP status {code}; check address and rights.") from error
     except RequestException as error:
         raise PacsError(f"{name} can't be reached ({type(error).__name__}); check the address.") from error
-    except _NONSENSE as error:
+    except (*_NONSENSE, InvalidDicomError) as error:
         raise PacsError(f"{name} answers with something else than DICOMweb ({error}).") from error
 
 

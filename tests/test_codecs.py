@@ -7,7 +7,7 @@ from pydicom import uid
 from pydicom.data import get_testdata_file
 
 from calcidetect.errors import ReadError, UnreadableFile
-from calcidetect.reading import codecs
+from calcidetect.reading import codecs, streams
 from calcidetect.reading.readers import load
 
 FILM = limb()
@@ -85,4 +85,4 @@ def test_registering_twice_is_harmless():
 @pytest.mark.parametrize("size", [(46341, 46341), (0, 10)])
 def test_impossible_size_is_refused(size):
     with pytest.raises(ReadError, match="million"):
-        codecs.check_pixel_count(*size)
+        streams.check_pixel_count(*size)

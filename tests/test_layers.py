@@ -16,7 +16,8 @@ PACKAGE = Path(calcidetect.__file__).parent
 LAYERS = (
     # 0: knows nothing of films
     {"errors", "arrays"},
-    {"ops", "reading.codecs"},
+    {"ops", "reading.streams"},
+    {"reading.codecs"},
     # 1: records and settings
     {"types", "config"},
     {"formats"},
@@ -251,6 +252,26 @@ def test_scanning_loads_no_plotting_library():
         "pyarrow",
         "roifile",
     }
+
+
+PICTURE_SCAN = """
+import os, cv2, numpy as np
+from calcidetect.cli import main
+os.chdir({folder!r})
+pixels = np.full((64, 64), 20, np.uint8)
+pixels[16:, 16:48] = 120 + np.arange(32, dtype=np.uint8)
+cv2.imwrite("film.png", pixels)
+assert main(["scan", "film.png", "--out", "out", "--spacing", "1", "--format", "{form}"]) == 0
+assert os.path.exists("out/films.csv")
+"""
+
+
+@pytest.mark.parametrize(("form", "drawing"), [("none", set()), ("png", {"matplotlib", "PIL"})])
+def test_scanning_a_picture_loads_no_dicom_and_no_other_heavy_library(tmp_path, form, drawing):
+    heavy = {"pydicom", "PIL", "requests", "tifffile", "scipy", "skimage", "matplotlib", "highdicom", "pyarrow"}
+    loaded = _loaded_after(PICTURE_SCAN.format(folder=str(tmp_path), form=form))
+    assert {"cv2", "imagecodecs"} <= loaded
+    assert loaded & heavy == drawing
 
 
 def test_public_names_are_the_eight_of_the_design():

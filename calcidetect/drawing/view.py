@@ -134,8 +134,11 @@ def display_window(radiograph: Radiograph, field: Mask | None = None) -> GreyPic
     low, middle, high = grey_range(radiograph, field)
     if not high > low:
         return np.zeros(pixels.shape, np.uint8)
-    share = np.clip((pixels - np.float32(low)) * np.float32((_LUT_STEPS - 1) / (high - low)), 0, _LUT_STEPS - 1)
-    share[~radiograph.valid] = 0
+    share = pixels - np.float32(low)
+    share *= np.float32((_LUT_STEPS - 1) / (high - low))
+    np.clip(share, 0, _LUT_STEPS - 1, out=share)
+    if not radiograph.valid.all():
+        share[~radiograph.valid] = 0
     return np.asarray(_tone_curve((middle - low) / (high - low))[share.astype(np.uint16)])
 
 

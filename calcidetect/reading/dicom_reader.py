@@ -26,9 +26,9 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 from calcidetect.arrays import Mask
 from calcidetect.errors import UnreadableFile, UnsupportedFilm
 from calcidetect.reading import codecs
-from calcidetect.reading.codecs import DAMAGE, MAX_PIXELS, check_pixel_count
 from calcidetect.reading.dicom_spacing import find_aspect, find_pitch
 from calcidetect.reading.stored import StoredFilm, to_grey
+from calcidetect.reading.streams import DAMAGE, MAX_PIXELS, PREAMBLE_LENGTH, check_pixel_count
 from calcidetect.types import Source, Tone
 
 Pixels = npt.NDArray[Any]
@@ -61,21 +61,10 @@ _PIXEL_ELEMENTS = (
 OWN_MODEL = "calcidetect"
 """Manufacturer's Model Name in everything that this program writes as DICOM."""
 
-_PREAMBLE_LENGTH = 128
-_META_START = _PREAMBLE_LENGTH + 4 + 12  # "DICM", then the element that holds the length of the rest
+_META_START = PREAMBLE_LENGTH + 4 + 12  # "DICM", then the element that holds the length of the rest
 _META_SEARCH = 2048  # bytes, more than any meta header takes before its transfer syntax
 _MAX_INFLATED_BYTES = 8 * MAX_PIXELS
 _TEXT_LENGTH = 64
-
-
-def is_dicom(head: bytes) -> bool:
-    """Tell from its first 132 bytes whether a file is DICOM, with or without preamble."""
-    if head[_PREAMBLE_LENGTH : _PREAMBLE_LENGTH + 4] == b"DICM":
-        return True
-    # Without preamble the file starts with group 2 or 8: element below 0x0100, then a VR or a short length.
-    if head[:2] not in (b"\x02\x00", b"\x08\x00") or len(head) < 8 or head[3] != 0:
-        return False
-    return head[4:6].isalpha() or head[6:8] == bytes(2)
 
 
 def read_dicom(data: bytes, path: str) -> StoredFilm:

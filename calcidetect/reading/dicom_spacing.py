@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import pydicom
+if TYPE_CHECKING:  # the bounds of a pitch are asked of pictures, too
+    import pydicom
+
 
 Pitch = tuple[float, float]
 

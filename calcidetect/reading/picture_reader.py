@@ -16,12 +16,11 @@ from typing import Any, NamedTuple
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
-import tifffile
 
 from calcidetect.arrays import FloatImage, Mask
 from calcidetect.errors import UnreadableFile, UnsupportedFilm
-from calcidetect.reading.codecs import DAMAGE, check_pixel_count, jpeg_size
 from calcidetect.reading.stored import StoredFilm, to_grey
+from calcidetect.reading.streams import DAMAGE, check_pixel_count, jpeg_size
 from calcidetect.types import Source
 
 _Pixels = npt.NDArray[Any]
@@ -64,6 +63,8 @@ def _webp_header(data: bytes) -> _Header:
 
 
 def _tiff_header(data: bytes) -> _Header:
+    import tifffile  # noqa: PLC0415 - heavy, and only TIFF needs it
+
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         page = tiff.pages.first
         pages = sum(not getattr(other, "is_reduced", False) for other in tiff.pages)

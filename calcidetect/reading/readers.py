@@ -9,21 +9,22 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pydicom
 
 from calcidetect import ops
 from calcidetect.config import GridSettings
 from calcidetect.errors import ReadError, UnreadableFile, UnsupportedFilm
-from calcidetect.reading.dicom_reader import is_dicom, listed_files, read_dicom, read_patient
-from calcidetect.reading.dicom_reader import read_header as parse_header
 from calcidetect.reading.dicom_spacing import MAX_PITCH_MM, MIN_PITCH_MM
 from calcidetect.reading.picture_reader import picture_format, read_picture
 from calcidetect.reading.polarity import inversion_log_odds
 from calcidetect.reading.stored import StoredFilm
+from calcidetect.reading.streams import is_dicom
 from calcidetect.types import Grid, Radiograph
+
+if TYPE_CHECKING:
+    import pydicom
 
 StrPath = str | os.PathLike[str]
 
@@ -121,7 +122,11 @@ def patient_of(path: StrPath) -> str:
     """
     with _naming(path):
         data = _read_bytes(Path(path))
-        return read_patient(data) if is_dicom(data[:_HEAD_LENGTH]) else ""
+        if not is_dicom(data[:_HEAD_LENGTH]):
+            return ""
+        from calcidetect.reading.dicom_reader import read_patient  # noqa: PLC0415 - pydicom
+
+        return read_patient(data)
 
 
 def read_header(path: StrPath) -> pydicom.Dataset:
@@ -138,6 +143,8 @@ def read_header(path: StrPath) -> pydicom.Dataset:
         data = _read_bytes(Path(path))
         if not is_dicom(data[:_HEAD_LENGTH]):
             raise UnsupportedFilm("is no DICOM file, so it belongs to no patient and no study.")
+        from calcidetect.reading.dicom_reader import read_header as parse_header  # noqa: PLC0415 - pydicom
+
         return parse_header(data)
 
 
@@ -205,6 +212,8 @@ def looks_like_film(path: Path) -> bool:
 
 
 def _listed_films(path: Path) -> list[Path]:
+    from calcidetect.reading.dicom_reader import listed_files  # noqa: PLC0415 - pydicom
+
     with _naming(path):
         return sorted(path.parent.joinpath(*parts) for parts in listed_files(_read_bytes(path)))
 
@@ -212,8 +221,11 @@ def _listed_films(path: Path) -> list[Path]:
 def _read(path: StrPath) -> StoredFilm:
     with _naming(path):
         data = _read_bytes(Path(path))
-        read = read_dicom if is_dicom(data[:_HEAD_LENGTH]) else read_picture
-        return read(data, os.fspath(path))
+        if not is_dicom(data[:_HEAD_LENGTH]):
+            return read_picture(data, os.fspath(path))
+        from calcidetect.reading.dicom_reader import read_dicom  # noqa: PLC0415 - pydicom loads longest of all
+
+        return read_dicom(data, os.fspath(path))
 
 
 @contextlib.contextmanager
