@@ -15,10 +15,12 @@ from calcidetect.types import LABELS, MARK
 SESAMOID = Mimic(label="sesamoid", areas=("base of the thumb",), bounds={"long_mm": (2, 9), "score": (0, 0.85)})
 HAND = Region(name="hand", body_parts=(), field_width_mm=240, looks=(), mimics=(SESAMOID,))
 
+SOFT_EDGED = {"edge_steepness": [0.2], "contrast_highest": [1.0], "radius_mm": [2.5], "film_share_highest": [0.7]}
+
 
 def kinds(areas, region=HAND, **features):
     """Label candidates of a region where no trachea is looked for: it asks neither film nor labels."""
-    columns = {"long_mm": [5.0], "score": [0.7], "metal_mm": [30.0]} | features
+    columns = {"long_mm": [5.0], "score": [0.7], "metal_mm": [30.0]} | SOFT_EDGED | features
     count = len(areas)
     columns = {name: np.resize(np.array(column, float), count) for name, column in columns.items()}
     return mimics.label_kinds(None, columns, None, None, None, region=region, areas=np.array(areas)).tolist()
@@ -42,6 +44,19 @@ def test_the_first_mimic_that_fits_counts():
 
 def test_what_touches_metal_is_metal():
     assert kinds(["wrist", "wrist"], metal_mm=[0.4, 5.0]) == ["metal", MARK]
+
+
+SCREW = {"edge_steepness": [4.0], "contrast_highest": [6.0], "radius_mm": [1.0], "film_share_highest": [1.0]}
+
+
+def test_small_things_harder_and_brighter_than_any_deposit_are_metal():
+    assert kinds(["wrist"], score=[0.95], **SCREW) == ["metal"]
+
+
+@pytest.mark.parametrize("name", SCREW)
+def test_what_only_nearly_is_like_metal_stays_a_mark(name):
+    nearly = {"edge_steepness": [2.8], "contrast_highest": [3.5], "radius_mm": [5.0], "film_share_highest": [0.9]}
+    assert kinds(["wrist"], score=[0.95], **SCREW | {name: nearly[name]}) == [MARK]
 
 
 def test_no_candidates_have_no_kinds():
