@@ -89,11 +89,17 @@ def label_kinds(
     if not len(areas):
         return kinds
     for mimic in region.mimics:
+        if _too_old(radiograph.age_years, mimic):
+            continue
         kinds[(kinds == MARK) & _fits(mimic, areas, features)] = mimic.label
     kinds[_are_metal(features)] = "metal"
     if region.name == "chest":
         kinds[_rings(centres(labels), features, trachea_axis(radiograph, field, anatomy), radiograph)] = TRACHEAL
     return kinds
+
+
+def _too_old(age_years: float | None, mimic: Mimic) -> bool:
+    return age_years is not None and mimic.max_age_years is not None and age_years > mimic.max_age_years
 
 
 def _are_metal(features: dict[str, Column]) -> npt.NDArray[np.bool_]:
