@@ -156,6 +156,8 @@ class Radiograph:
         ``, inverted`` when the stored values were turned over.
     source
         Where the film came from.
+    age_years
+        Patient's age by the header, None where it says nothing: tells growing bone from a deposit. It is in no report.
     flags
         Words on trouble with this film, e.g. ``no_spacing``.
     """
@@ -166,6 +168,7 @@ class Radiograph:
     tone: Tone = "unknown"
     polarity: str = "assumed"
     source: Source
+    age_years: float | None = None
     flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """What is bright and no deposit."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,13 +16,16 @@ from calcidetect.types import LABELS, MARK
 SESAMOID = Mimic(label="sesamoid", areas=("base of the thumb",), bounds={"long_mm": (2, 9), "score": (0, 0.85)})
 HAND = Region(name="hand", body_parts=(), field_width_mm=240, looks=(), mimics=(SESAMOID,))
 
+SOFT_EDGED = {"edge_steepness": [0.2], "contrast_highest": [1.0], "radius_mm": [2.5], "film_share_highest": [0.7]}
 
-def kinds(areas, region=HAND, **features):
-    """Label candidates of a region where no trachea is looked for: it asks neither film nor labels."""
-    columns = {"long_mm": [5.0], "score": [0.7], "metal_mm": [30.0]} | features
+
+def kinds(areas, region=HAND, age_years=None, **features):
+    """Label candidates of a region where no trachea is looked for: it asks of the film only the patient's age."""
+    columns = {"long_mm": [5.0], "score": [0.7], "metal_mm": [30.0]} | SOFT_EDGED | features
     count = len(areas)
     columns = {name: np.resize(np.array(column, float), count) for name, column in columns.items()}
-    return mimics.label_kinds(None, columns, None, None, None, region=region, areas=np.array(areas)).tolist()
+    film = SimpleNamespace(age_years=age_years)
+    return mimics.label_kinds(None, columns, film, None, None, region=region, areas=np.array(areas)).tolist()
 
 
 def test_a_mimic_is_named_by_its_area():
@@ -42,6 +46,19 @@ def test_the_first_mimic_that_fits_counts():
 
 def test_what_touches_metal_is_metal():
     assert kinds(["wrist", "wrist"], metal_mm=[0.4, 5.0]) == ["metal", MARK]
+
+
+SCREW = {"edge_steepness": [4.0], "contrast_highest": [6.0], "radius_mm": [1.0], "film_share_highest": [1.0]}
+
+
+def test_small_things_harder_and_brighter_than_any_deposit_are_metal():
+    assert kinds(["wrist"], score=[0.95], **SCREW) == ["metal"]
+
+
+@pytest.mark.parametrize("name", SCREW)
+def test_what_only_nearly_is_like_metal_stays_a_mark(name):
+    nearly = {"edge_steepness": [2.8], "contrast_highest": [3.5], "radius_mm": [5.0], "film_share_highest": [0.9]}
+    assert kinds(["wrist"], score=[0.95], **SCREW | {name: nearly[name]}) == [MARK]
 
 
 def test_no_candidates_have_no_kinds():
@@ -97,5 +114,15 @@ def test_small_soft_edged_bone_at_its_place_is_no_mark_unless_it_scores_high_or_
     region, area, label, score, hard
 ):
     measured = OSSICLE | {"score": [score]} | ({"edge_steepness": [0.9]} if hard else {})
-    expected = label if label == "vascular" or (score < 0.85 and not hard) else MARK
+    expected = label if score < 0.85 and not (hard and label != "vascular") else MARK
     assert kinds([area], region=regions.get(region), **measured) == [expected]
+
+
+@pytest.mark.parametrize(("age_years", "label"), [(None, "ossified"), (12.0, "ossified"), (20.5, MARK)])
+@pytest.mark.parametrize(("region", "area"), [("elbow", "elbow"), ("foot", "toes"), ("hand", "hand"), ("other", "")])
+def test_grown_ups_have_no_growth_plates(region, area, age_years, label):
+    assert kinds([area], region=regions.get(region), age_years=age_years, score=[0.7], **OSSICLE) == [label]
+
+
+def test_grown_ups_have_sesamoids():
+    assert kinds(["base of the thumb"], region=regions.get("hand"), age_years=60.0, **OSSICLE) == ["sesamoid"]

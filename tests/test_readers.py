@@ -1,5 +1,7 @@
+import dataclasses
 import io
 import struct
+import warnings
 import zlib
 
 import cv2
@@ -15,6 +17,7 @@ from pydicom.data import get_testdata_file
 from calcidetect.errors import ReadError, UnreadableFile, UnsupportedFilm
 from calcidetect.phantom import make_phantom
 from calcidetect.reading.readers import describe, find_films, load
+from calcidetect.types import Candidate, Report, Source
 
 FILM = limb()
 FILM8 = limb(bits=8).astype(np.uint8)
@@ -336,6 +339,20 @@ def test_dicomdir_stands_for_its_images():
     assert found
     assert all(path.is_file() for path in found)
     assert load(next(path for path in found if "CR1" in path.parts)).source.modality == "CR"
+
+
+@pytest.mark.parametrize(
+    ("stated", "years"), [("007Y", 7), ("018M", 1.5), ("", None), ("999Y", None), ("young", None), ("45", None)]
+)
+def test_age_in_years_comes_from_the_header_where_it_makes_sense(film, stated, years):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's, on values that no age may have
+        assert film(PatientAge=stated).age_years == years
+
+
+def test_age_is_in_no_record_that_reports_hold():
+    names = {item.name for record in (Report, Source, Candidate) for item in dataclasses.fields(record)}
+    assert "age_years" not in names
 
 
 def test_description_holds_no_patient(tmp_path):

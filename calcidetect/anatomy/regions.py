@@ -40,11 +40,14 @@ class Mimic:
         Areas of `zones` where it lies.
     bounds
         Least and greatest value of features of `candidate_features`, or of the ``score``, that it shows.
+    max_age_years
+        Patients older than this have none; None for any age.
     """
 
     label: str
     areas: tuple[str, ...]
     bounds: Mapping[str, tuple[float, float]]
+    max_age_years: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +104,8 @@ def get(name: str) -> Region:
 
 def _mimic(entry: Mapping[str, Any]) -> Mimic:
     bounds = {name: (float(low), float(high)) for name, (low, high) in entry.get("bounds", {}).items()}
-    return Mimic(label=entry["label"], areas=tuple(entry["areas"]), bounds=bounds)
+    oldest = entry.get("max_age_years")
+    return Mimic(label=entry["label"], areas=tuple(entry["areas"]), bounds=bounds, max_age_years=oldest)
 
 
 def recognise(source: Source) -> Region:

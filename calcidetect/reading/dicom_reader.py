@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -48,6 +49,9 @@ _OTHER_MODALITIES = {
 }
 _TONES: dict[str, Tone] = {"LOG": "log", "LIN": "linear", "DISP": "display"}
 _LATERALITIES = {"R", "L", "B"}
+_AGE = re.compile(r"(\d{1,3})([DWMY])")
+_UNITS_A_YEAR = {"D": 365.25, "W": 52.2, "M": 12, "Y": 1}
+MAX_AGE_YEARS = 125  # nobody is older; headers hold 999Y for unknown
 _DAMAGE = (*DAMAGE, InvalidDicomError, BytesLengthException)
 _PIXEL_ELEMENTS = (
     "Rows",
@@ -258,6 +262,7 @@ def _stored_film(dataset: pydicom.Dataset, stored: Pixels, *, path: str, flags: 
         pitch_source=pitch_source,
         aspect=find_aspect(dataset, pitch),
         source=_source(dataset, stored, path),
+        age_years=_age_years(dataset),
         facts=_facts(dataset, stored),
         flags=(*flags, *lut_flags, *polarity_flags, *pitch_flags),
     )
@@ -340,6 +345,13 @@ def _source(dataset: pydicom.Dataset, stored: Pixels, path: str) -> Source:
         view=_text(dataset, "ViewPosition") or _meaning(dataset, "ViewCodeSequence"),
         bits=int(dataset.BitsStored),
     )
+
+
+def _age_years(dataset: pydicom.Dataset) -> float | None:
+    """Patient's age, if the header states one that a person can have; the birth date is not looked at."""
+    age = _AGE.fullmatch(_text(dataset, "PatientAge"))
+    years = int(age[1]) / _UNITS_A_YEAR[age[2]] if age else None
+    return years if years is not None and years <= MAX_AGE_YEARS else None
 
 
 def _facts(dataset: pydicom.Dataset, stored: Pixels) -> dict[str, Any]:

@@ -282,6 +282,7 @@ def _radiograph(stored: StoredFilm, *, spacing_mm: float | None) -> Radiograph:
         tone=stored.tone,
         polarity=f"{stored.polarity}, inverted" if inverted else stored.polarity,
         source=stored.source,
+        age_years=stored.age_years,
         flags=flags + spacing_flags,
     )
 

@@ -40,6 +40,8 @@ class StoredFilm:
         Height of a pixel over its width.
     source
         Path, hash and header.
+    age_years
+        Patient's age by the header, or None.
     facts
         What else `inspect` shows: file format, compression, stored type.
     flags
@@ -56,6 +58,7 @@ class StoredFilm:
     pitch_source: str = "none"
     aspect: float = 1.0
     source: Source
+    age_years: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
 
