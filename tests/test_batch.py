@@ -1,5 +1,6 @@
 import contextlib
 import csv
+import dataclasses
 import json
 import os
 import sqlite3
@@ -13,6 +14,7 @@ from films import limb, write_dicom
 from small_scans import small_scan
 
 from calcidetect import __version__, pipeline
+from calcidetect.batch import film_task
 from calcidetect.batch import run as batch
 from calcidetect.batch.names import output_names
 from calcidetect.batch.run import scan_many
@@ -258,6 +260,39 @@ def test_output_names_fit_every_file_system():
 def test_film_that_changed_is_scanned_again(films, tmp_path, scanner):
     scan_many(films, tmp_path / "out")
     Path(films[1]).write_bytes(b"another film")
+    scan_many(films, tmp_path / "out", resume=True)
+    assert [film for film, _ in scanner] == [*films, films[1]]
+
+
+def test_film_that_changed_in_place_with_size_and_time_kept_is_scanned_again(films, tmp_path, scanner):
+    scan_many(films, tmp_path / "out")
+    before = os.stat(films[1])
+    Path(films[1]).write_bytes(b"flim")
+    os.utime(films[1], ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = os.stat(films[1])
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    scan_many(films, tmp_path / "out", resume=True)
+    assert [film for film, _ in scanner] == [*films, films[1]]
+
+
+def test_film_that_was_copied_anew_as_it_was_is_hashed_once_and_kept(films, tmp_path, monkeypatch, scanner):
+    scan_many(films, tmp_path / "out")
+    os.utime(films[1])
+    hashed = []
+    monkeypatch.setattr(batch, "hash_of_file", lambda path: hashed.append(path) or film_task.hash_of_file(path))
+    for _ in range(2):
+        scan_many(films, tmp_path / "out", resume=True)
+    assert hashed == [films[1]]
+    assert len(scanner) == 3
+
+
+def test_where_times_tell_nothing_films_are_hashed(films, tmp_path, monkeypatch, scanner):
+    footing_of = batch.footing_of
+    monkeypatch.setattr(batch, "footing_of", lambda *film: dataclasses.replace(footing_of(*film), touched_ns=-1))
+    scan_many(films, tmp_path / "out")
+    before = os.stat(films[1])
+    Path(films[1]).write_bytes(b"flim")
+    os.utime(films[1], ns=(before.st_atime_ns, before.st_mtime_ns))
     scan_many(films, tmp_path / "out", resume=True)
     assert [film for film, _ in scanner] == [*films, films[1]]
 
