@@ -11,14 +11,14 @@ from pathlib import Path
 import bad_films
 import pytest
 from films import limb, write_dicom
-from small_scans import small_scan
+from small_scans import in_this_process, small_scan
 
 from calcidetect import __version__, pipeline
-from calcidetect.batch import film_task
+from calcidetect.batch import film_task, workers
 from calcidetect.batch import run as batch
 from calcidetect.batch.names import output_names
 from calcidetect.batch.run import scan_many
-from calcidetect.batch.workers import Here, ProcessExecutor
+from calcidetect.batch.workers import worker_processes
 from calcidetect.config import Config
 from calcidetect.errors import ConfigError, OutputError, ReadError, UnreadableFile
 
@@ -49,7 +49,7 @@ def scanner(monkeypatch):
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
     """Scan in this process, where `scanner` is planted."""
-    monkeypatch.setattr(batch, "ProcessExecutor", lambda jobs, **limits: Here())
+    monkeypatch.setattr(batch, "worker_processes", in_this_process)
 
 
 def rows_of(table):
@@ -470,17 +470,45 @@ def test_any_executor_does_the_work_and_is_left_open(films, tmp_path, scanner):
     assert sorted(film for film, _ in scanner) == films
 
 
-def test_films_that_crash_or_never_end_are_failed_rows_and_the_others_are_scanned(tmp_path, monkeypatch):
+DIED = "The worker process died while scanning this film"
+
+
+@pytest.fixture
+def apart(monkeypatch):
+    """Scan in worker processes, where a film goes wrong in the way that its name says."""
+    monkeypatch.setattr(batch, "worker_processes", worker_processes)
+    monkeypatch.setattr(batch, "scan_film", bad_films.scan_film)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("a segfault", f"{DIED}: Segmentation fault (signal 11)."),
+        (
+            "a killed",
+            f"{DIED}: it was killed, as happens when memory runs out.",
+        ),
+        ("a memory", "The film needs more memory than there is."),
+        ("an endless", "It took longer than 2 s and was stopped; raise --timeout if the film is sound."),
+    ],
+)
+def test_a_single_film_takes_nobody_down_with_it(apart, tmp_path, monkeypatch, name, sentence):
+    (tmp_path / name).write_bytes(b"film")
+    monkeypatch.setattr(workers, "TIME_OUT_S", 2.0)
+    (result,) = scan_many(tmp_path / name, tmp_path / "out", formats=[])
+    assert (result.film["status"], result.film["error"]) == ("failed", sentence)
+    assert rows_of(tmp_path / "out/films.csv") == [result.film]
+
+
+def test_films_that_crash_or_never_end_are_failed_rows_and_the_others_are_scanned(apart, tmp_path):
     names = ["a ok", "b segfault", "c ok", "d endless", "e memory", "f killed", "g ok"]
     films = [str(tmp_path / name) for name in names]
     for film in films:
         Path(film).write_bytes(b"film")
-    monkeypatch.setattr(batch, "ProcessExecutor", ProcessExecutor)
-    monkeypatch.setattr(batch, "scan_film", bad_films.scan_film)
     results = scan_many(films, tmp_path / "out", jobs=2, time_out_s=2, formats=[])
     assert [result.ok for result in results] == [name.endswith("ok") for name in names]
     errors = {name.split()[1]: result.film["error"] for name, result in zip(names, results, strict=True)}
-    assert errors.pop("segfault") == "The worker process died while scanning this film: Segmentation fault (signal 11)."
+    assert errors.pop("segfault") == f"{DIED}: Segmentation fault (signal 11)."
     assert errors.pop("endless").startswith("It took longer than 2 s and was stopped")
     assert errors.pop("memory") == "The film needs more memory than there is."
     assert "it was killed, as happens when memory runs out" in errors.pop("killed")

@@ -10,8 +10,8 @@ from pathlib import Path
 from calcidetect.batch.film_task import Recipe, Task
 from calcidetect.batch.inputs import given_films
 from calcidetect.batch.journal import look_into_journal
-from calcidetect.batch.run import check_limits, open_pool, plan
-from calcidetect.batch.workers import run_tasks
+from calcidetect.batch.run import open_pool, plan
+from calcidetect.batch.workers import check_limits, run_tasks
 from calcidetect.errors import CalcidetectError
 from calcidetect.reading import readers
 from calcidetect.types import Radiograph

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from calcidetect.batch.names import output_names
 from calcidetect.batch.results import Progress
 from calcidetect.batch.run_files import FILMS_TABLE, begin_run_files, write_run_files
 from calcidetect.batch.stored_results import StoredResults
-from calcidetect.batch.workers import TIME_OUT_S, Here, ProcessExecutor, run_tasks
+from calcidetect.batch.workers import check_limits, run_tasks, worker_processes
 from calcidetect.config import Config
 from calcidetect.errors import ConfigError
 
@@ -71,7 +71,7 @@ def scan_many(
     root
         Folder that films are named relative to; None: they are named as given or found.
     jobs
-        Number of worker processes. A single film is scanned in this process, unless `time_out_s` is given.
+        Number of worker processes. A single film has one too: what crashes it must not crash the caller.
     executor
         Who runs the scans instead: any `concurrent.futures.Executor`. It is not shut down.
     time_out_s
@@ -143,14 +143,6 @@ def scan_films(
         return journal.results().closed()
 
 
-def check_limits(jobs: int, time_out_s: float | None) -> None:
-    """Raise ConfigError for an impossible number of jobs or seconds."""
-    if jobs < 1:
-        raise ConfigError(f"The number of jobs must be 1 or more, got {jobs}.")
-    if time_out_s is not None and not time_out_s > 0:
-        raise ConfigError(f"The time-out must be more than 0 s, got {time_out_s}.")
-
-
 def _made(folder: Path, *, resume: bool) -> Path:
     """The folder of results, made when missing."""
     writers.make_folder(folder)
@@ -161,19 +153,13 @@ def _made(folder: Path, *, resume: bool) -> Path:
     return folder
 
 
-@contextlib.contextmanager
-def open_pool(executor: Executor | None, films: int, jobs: int, time_out_s: float | None) -> Iterator[Executor]:
-    """The caller's executor, this process for a single film, or worker processes; these end with the block."""
-    if executor is not None or (films == jobs == 1 and time_out_s is None):
-        yield executor or Here()
-        return
-    processes = ProcessExecutor(min(jobs, films), time_out_s=time_out_s or TIME_OUT_S)
-    try:
-        yield processes
-    except BaseException:
-        processes.shutdown(cancel_futures=True)
-        raise
-    processes.shutdown()
+def open_pool(
+    executor: Executor | None, films: int, jobs: int, time_out_s: float | None
+) -> contextlib.AbstractContextManager[Executor]:
+    """The caller's executor, or worker processes that end with the block: for a single film too, which may crash."""
+    if executor is not None:
+        return contextlib.nullcontext(executor)
+    return worker_processes(min(jobs, films), time_out_s)
 
 
 def _begin(
