@@ -305,6 +305,16 @@ def test_film_whose_picture_was_deleted_is_scanned_again(films, tmp_path, scanne
     assert (tmp_path / "out/c.json").exists()
 
 
+def test_film_that_failed_leaves_no_files(films, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    scan_many(films, out, formats=["json", "bone"])
+    (out / "b.txt").write_text("the user's own")
+    Path(films[1]).write_bytes(b"torn")
+    failing_at(monkeypatch, films[1], UnreadableFile("b.png is torn; fetch it again."))
+    scan_many(films, out, formats=["json", "bone"], resume=True)
+    assert {path.name for path in out.glob("[abc].*")} == {"a.json", "a.bone.png", "b.txt", "c.json", "c.bone.png"}
+
+
 def test_film_of_which_the_manifest_tells_something_new_is_scanned_again(films, tmp_path, scanner):
     manifest = tmp_path / "films/list.csv"
     manifest.write_text("path,spacing\na.png,0.2\nb.png,0.2\n")

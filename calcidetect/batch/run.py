@@ -234,6 +234,8 @@ def _scan_all(
     done = total - len(tasks)
     for task, scanned, trouble in run_tasks(scan_film, tasks, executor=executor):
         result = scanned or failed_result(task, trouble)
+        if not result.ok:  # what it had written, or a run before, when the film was sound
+            _remove_files(Path(task.out), (task.footing.name,), task.recipe.formats)
         journal.record(result, position=task.position, footing=task.footing)
         done += 1
         if progress:
