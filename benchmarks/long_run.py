@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
 import re
 import signal
@@ -146,6 +147,7 @@ def _watch(run: Run, serial: _Serial, *, until: int, total: int) -> list[Figures
             state = {"films": done} | run.state()
             with run.paused():
                 seen.append(state | serial.rate())
+            print(json.dumps(seen[-1]), file=sys.stderr, flush=True)  # a long run may not come to its end
         if done == until < total:
             break
     return seen

@@ -46,6 +46,10 @@ _SOFT_HELP = (
     "2 mm from what the program takes for bone (on chest films this holds the lungs: give polygons)"
 )
 _TRUTH_HELP = "truth.json of simulate, annotations, or decisions.sqlite of review"
+_RESUME_HELP = (
+    "go on where an earlier run into DIR stopped; films that changed since are scanned again (told by size, times "
+    "and, where only times differ, SHA-256 of the file)"
+)
 _CROP_HELP = "show the exposed field without shutters and frames (the default), or the whole film"
 _NOTICE = "Candidates for a human reader; not for diagnosis."
 
@@ -101,7 +105,7 @@ def _add_scan(commands: Any) -> None:
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes (1)")
-    parser.add_argument("--resume", action="store_true", help="go on where an earlier run into DIR stopped")
+    parser.add_argument("--resume", action="store_true", help=_RESUME_HELP)
     parser.add_argument("--format", default="png", metavar="LIST", help=f"comma-separated: {_FORMATS_HELP} (png)")
     _add_scan_options(parser)
     parser.add_argument("--root", metavar="DIR", help="name films relative to this folder")
