@@ -4,17 +4,17 @@
 
 The films are synthetic. `speed`: real scans of films of 600 x 400 pixels, in this process and in one and two workers
 that start anew each time. `overhead`: films whose scan does nothing, so that what is left is the batch itself.
-`memory`: N small films in one run, each decoded, thresholded and made a thumbnail of in a worker; the memory of this
-process and of its workers at each tenth. `resume`: a journal of N finished rows, resumed with nothing left to do.
+`long`: N small films through the whole command, see `long_run.py`. `resume`: a journal of N finished rows, resumed with
+nothing left to do.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import resource
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +24,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from long_run import long_run
 
 from calcidetect import __version__, pipeline, writers
 from calcidetect.batch import run as batch
@@ -38,10 +39,9 @@ from calcidetect.batch.workers import Here
 
 SPEED_SHAPE, SPEED_FILMS = (600, 400), 8
 ROUNDS = 3  # in turns, the best counts: other work on the machine slows some of them
-SMALL_SHAPE = (96, 64)
 OVERHEAD_FILMS = 2000
+NOTHING = hashlib.sha256().hexdigest()  # the hash of the empty films that are resumed
 PIXEL_MM = 0.4
-TENTHS = 10
 
 Figures = dict[str, Any]
 
@@ -67,25 +67,6 @@ def write_films(folder: Path, count: int, shape: tuple[int, int]) -> Path:
 def idle_scan(task: Task) -> FilmResult:
     """Nothing at all: what is left is the batch."""
     return FilmResult(film=writers.failed_row(task.film.film, error="", seconds=0) | {"status": "ok"})
-
-
-def cheap_scan(task: Task) -> FilmResult:
-    """Read, threshold and thumbnail a film: the shape of a scan at a hundredth of its price."""
-    started = time.perf_counter()
-    film = pipeline.readers.load(task.film.path, spacing_mm=PIXEL_MM)
-    rows, cols = film.grid.shape
-    small = cv2.imencode(".jpg", cv2.resize(film.pixels, (cols, rows)).astype(np.uint8))[1].tobytes()
-    count, _, boxes, centres = cv2.connectedComponentsWithStats((film.pixels > 150).astype(np.uint8))
-    found = [_row(task, number, boxes[number], centres[number]) for number in range(1, count)]
-    row = writers.failed_row(task.film.film, error="", seconds=time.perf_counter() - started)
-    told = {"status": "ok", "region": "other", "rows": str(rows), "cols": str(cols), "n_candidates": str(len(found))}
-    return FilmResult(
-        film=row | told,
-        candidates=tuple(found),
-        pixel_hash=film.source.pixel_hash,
-        outlines=((0.0, 0.0, 1.0, 0.0, 1.0, 1.0),) * len(found),
-        thumbnail=small,
-    )
 
 
 def _row(task: Task, number: int, box: np.ndarray, centre: np.ndarray) -> writers.Row:
@@ -152,35 +133,8 @@ def overhead(scratch: Path, count: int) -> Figures:
     return figures
 
 
-def memory(scratch: Path, count: int) -> Figures:
-    films = write_films(scratch / "memory", count, SMALL_SHAPE)
-    seen: list[dict[str, float]] = []
-
-    def watch(result: FilmResult, done: int, total: int) -> None:
-        if done % max(1, total // TENTHS) == 0:
-            seen.append({"films": done, "parent_mb": _resident_mb(os.getpid()), "workers_mb": _children_mb()})
-
-    with planted(cheap_scan):
-        out = scratch / "memory out"
-        seconds, done = timed(films, out, jobs=2, formats=("coco", "parquet"), progress=watch)
-    sizes = {path.name: path.stat().st_size / 1e6 for path in out.iterdir()}
-    return {"films": done, "films_per_s": done / seconds, "seconds": seconds, "at": seen, "files_mb": sizes}
-
-
-def _resident_mb(process: int) -> float:
-    fields = Path(f"/proc/{process}/statm").read_text().split()
-    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def _children_mb() -> float:
-    listed = subprocess.run(
-        ["ps", "--ppid", str(os.getpid()), "-o", "rss="], capture_output=True, text=True, check=False
-    )
-    return sum(int(line) for line in listed.stdout.split()) / 1000
-
-
 def resume(scratch: Path, count: int) -> Figures:
-    """Seconds to find out that nothing is left to do and write the tables, and once more with the gallery."""
+    """Seconds of a resumed run with nothing left to do; with all films hashed; of tables and gallery alone."""
     films, out = scratch / "resume", scratch / "resume out"
     films.mkdir()
     out.mkdir()
@@ -191,13 +145,20 @@ def resume(scratch: Path, count: int) -> Figures:
     clocks = [(time.monotonic(), time.process_time())]
     results = scan_films(films, out, recipe, resume=True, jobs=2)
     clocks.append((time.monotonic(), time.process_time()))
+    for film in films.iterdir():
+        os.utime(film, (0, 0))
+    clocks.append((time.monotonic(), time.process_time()))
+    assert len(scan_films(films, out, recipe, resume=True, jobs=2)) == count
+    clocks.append((time.monotonic(), time.process_time()))
     write_run_files(out, results, formats=("png",), identified=False)
     clocks.append((time.monotonic(), time.process_time()))
-    (resume_s, resume_cpu_s), (gallery_s, gallery_cpu_s) = np.diff(clocks, axis=0).tolist()
+    (resume_s, resume_cpu_s), _, (hashed_s, hashed_cpu_s), (gallery_s, gallery_cpu_s) = np.diff(clocks, axis=0).tolist()
     return {
         "rows": len(results),
         "resume_s": resume_s,
         "resume_cpu_s": resume_cpu_s,
+        "resume_with_hashes_s": hashed_s,
+        "resume_with_hashes_cpu_s": hashed_cpu_s,
         "tables_and_gallery_s": gallery_s,
         "tables_and_gallery_cpu_s": gallery_cpu_s,
         "journal_mb": (out / "journal.sqlite").stat().st_size / 1e6,
@@ -215,12 +176,13 @@ def _record_all(films: Path, out: Path, recipe: Recipe) -> None:
             footing = batch.footing_of(film, names[film.film])
             task = Task(film=film, position=position, footing=footing, out="", recipe=recipe)
             found = (_row(task, 1, np.array([1, 2, 3, 4, 5]), np.array([2.0, 4.0])),) * 3
-            result = FilmResult(film=idle_scan(task).film | {"rows": "96", "cols": "64"}, candidates=found)
+            row = idle_scan(task).film | {"rows": "96", "cols": "64"}
+            result = FilmResult(film=row, candidates=found, file_hash=NOTHING)
             journal.record(result, position=position, footing=footing)
 
 
-PARTS = {"speed": speed, "overhead": overhead, "memory": memory, "resume": resume}
-QUICK = {"speed": 2, "overhead": 20, "memory": 40, "resume": 100}
+PARTS = {"speed": speed, "overhead": overhead, "long": long_run, "resume": resume}
+QUICK = {"speed": 2, "overhead": 20, "long": 20, "resume": 100}
 
 
 def main() -> None:
@@ -231,7 +193,7 @@ def main() -> None:
     parser.add_argument("--part", choices=PARTS, action="append", help="measure this alone; may be repeated")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     given = parser.parse_args()
-    counts = {"speed": SPEED_FILMS, "overhead": OVERHEAD_FILMS, "memory": given.films, "resume": given.rows}
+    counts = {"speed": SPEED_FILMS, "overhead": OVERHEAD_FILMS, "long": given.films, "resume": given.rows}
     figures: Figures = {"version": __version__}
     with tempfile.TemporaryDirectory() as folder:
         for name in given.part or PARTS:

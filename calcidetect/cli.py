@@ -46,6 +46,10 @@ _SOFT_HELP = (
     "2 mm from what the program takes for bone (on chest films this holds the lungs: give polygons)"
 )
 _TRUTH_HELP = "truth.json of simulate, annotations, or decisions.sqlite of review"
+_RESUME_HELP = (
+    "go on where an earlier run into DIR stopped; films that changed since are scanned again (told by size, times "
+    "and, where only times differ, SHA-256 of the file)"
+)
 _CROP_HELP = "show the exposed field without shutters and frames (the default), or the whole film"
 _NOTICE = "Candidates for a human reader; not for diagnosis."
 
@@ -101,7 +105,7 @@ def _add_scan(commands: Any) -> None:
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes (1)")
-    parser.add_argument("--resume", action="store_true", help="go on where an earlier run into DIR stopped")
+    parser.add_argument("--resume", action="store_true", help=_RESUME_HELP)
     parser.add_argument("--format", default="png", metavar="LIST", help=f"comma-separated: {_FORMATS_HELP} (png)")
     _add_scan_options(parser)
     parser.add_argument("--root", metavar="DIR", help="name films relative to this folder")
@@ -270,10 +274,15 @@ def _natural(text: str) -> int:
 
 
 def _scan(args: argparse.Namespace) -> int:
+    way = {"root": args.root, "jobs": args.jobs, "time_out_s": args.timeout, "resume": args.resume}
+    return _dry_run(args, way) if args.dry_run else _scan_films(args, way)
+
+
+def _scan_recipe(args: argparse.Namespace) -> Recipe:
     from calcidetect.batch.film_task import Recipe
 
     config = _config(args)
-    recipe = Recipe(
+    return Recipe(
         config=config.replace({"dicom.make_study": 1}) if args.make_study else config,
         region=args.region,
         spacing_mm=args.spacing,
@@ -281,19 +290,19 @@ def _scan(args: argparse.Namespace) -> int:
         formats=_formats(args.format),
         keep_identifiers=args.keep_identifiers,
     )
-    way = {"root": args.root, "jobs": args.jobs, "time_out_s": args.timeout, "resume": args.resume}
-    return _dry_run(args, recipe, way) if args.dry_run else _scan_films(args, recipe, way)
 
 
-def _scan_films(args: argparse.Namespace, recipe: Recipe, way: dict[str, Any]) -> int:
-    from calcidetect import dicomweb
-    from calcidetect.batch.run import scan_films
+def _scan_films(args: argparse.Namespace, way: dict[str, Any]) -> int:
+    with _stoppable(), _executor(args) as executor:
+        from calcidetect import dicomweb
+        from calcidetect.batch.run import scan_films
 
-    if args.send_back:
-        dicomweb.check_formats(recipe.formats)
-    fetched = dicomweb.fetch_films(args.paths, args.out)
-    with _stoppable(), _executor(args) as executor, _progress() as progress:
-        results = scan_films(fetched.paths, args.out, recipe, **way, executor=executor, progress=progress)
+        recipe = _scan_recipe(args)
+        if args.send_back:
+            dicomweb.check_formats(recipe.formats)
+        fetched = dicomweb.fetch_films(args.paths, args.out)
+        with _progress() as progress:
+            results = scan_films(fetched.paths, args.out, recipe, **way, executor=executor, progress=progress)
     done = [(result.ok, len(result.candidates)) for result in results]
     scanned, candidates = (sum(numbers) for numbers in zip(*done, strict=True)) if done else (0, 0)
     if args.stats:
@@ -307,14 +316,14 @@ def _scan_films(args: argparse.Namespace, recipe: Recipe, way: dict[str, Any]) -
     return EXIT_OK if scanned == len(done) else EXIT_SOME_FAILED
 
 
-def _dry_run(args: argparse.Namespace, recipe: Recipe, way: dict[str, Any]) -> int:
+def _dry_run(args: argparse.Namespace, way: dict[str, Any]) -> int:
     from calcidetect.batch.dry_run import look_at_many
     from calcidetect.dicomweb import SCHEME
 
     if any(path.startswith(SCHEME) for path in args.paths):
         raise ConfigError(f"Films behind {SCHEME} can't be looked at without fetching them; leave --dry-run out.")
     with _bar() as advance:
-        looks = look_at_many(args.paths, args.out, recipe, **way, progress=advance)
+        looks = look_at_many(args.paths, args.out, _scan_recipe(args), **way, progress=advance)
     for look in looks:
         named = look.note if look.note.startswith(look.film) else f"{look.film}: {look.note}".removesuffix(": ")
         print(f"{look.fate:<10}  {_one_line(named)}")
@@ -334,14 +343,18 @@ def _stoppable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _executor(args: argparse.Namespace) -> Iterator[Executor | None]:
-    """The cluster that was asked for, or None for processes on this machine."""
-    if not args.dask:
-        yield None
-        return
-    from calcidetect.batch.cluster import dask_executor
+def _executor(args: argparse.Namespace) -> Iterator[Executor]:
+    """The cluster that was asked for, or processes of this machine, of which the first starts at once."""
+    if args.dask:
+        from calcidetect.batch.cluster import dask_executor
 
-    with dask_executor(args.dask, time_out_s=args.timeout) as executor:
+        with dask_executor(args.dask, time_out_s=args.timeout) as executor:
+            yield executor
+        return
+    from calcidetect.batch import workers
+
+    # A worker imports what this process imports: side by side, they take hardly longer than one.
+    with workers.worker_processes(args.jobs, args.timeout, ahead="calcidetect.batch.film_task") as executor:
         yield executor
 
 

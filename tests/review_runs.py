@@ -34,7 +34,7 @@ def make_run(folder, *, names=("film.png",), missing=(), candidates=CANDIDATES, 
         journal.begin(recipe.record(), resume=False)
         for position, name in enumerate((*names, *missing)):
             path = folder.parent / name
-            footing = Footing(bytes=1, changed_ns=1, told='[0.5, "", ""]', name=path.stem)
+            footing = Footing(bytes=1, written_ns=1, touched_ns=1, told='[0.5, "", ""]', name=path.stem)
             result = _scanned(path, position, candidates) if name in names else _failed(path)
             journal.record(result, position=position, footing=footing)
         journal.end()

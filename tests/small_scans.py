@@ -1,9 +1,11 @@
 """Scans of a few pixels, made by hand, for tests of what comes after the pipeline."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
 
+from calcidetect.batch.workers import Here
 from calcidetect.config import Config
 from calcidetect.types import Anatomy, Background, Candidate, Field, Grid, Radiograph, Report, Scan, Source
 
@@ -80,6 +82,11 @@ def small_scan(path="film.png", candidates=None, spacing_mm=0.5):
         labels=labels,
         report=report,
     )
+
+
+def in_this_process(*limits, **more):
+    """Take the place of `worker_processes`, so that films are scanned where a test has planted its pipeline."""
+    return contextlib.nullcontext(Here())
 
 
 def without_spacing(candidate):

@@ -1,5 +1,6 @@
 import contextlib
 import csv
+import dataclasses
 import json
 import os
 import sqlite3
@@ -10,13 +11,14 @@ from pathlib import Path
 import bad_films
 import pytest
 from films import limb, write_dicom
-from small_scans import small_scan
+from small_scans import in_this_process, small_scan
 
 from calcidetect import __version__, pipeline
+from calcidetect.batch import film_task, workers
 from calcidetect.batch import run as batch
 from calcidetect.batch.names import output_names
 from calcidetect.batch.run import scan_many
-from calcidetect.batch.workers import Here, ProcessExecutor
+from calcidetect.batch.workers import worker_processes
 from calcidetect.config import Config
 from calcidetect.errors import ConfigError, OutputError, ReadError, UnreadableFile
 
@@ -47,7 +49,7 @@ def scanner(monkeypatch):
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
     """Scan in this process, where `scanner` is planted."""
-    monkeypatch.setattr(batch, "ProcessExecutor", lambda jobs, **limits: Here())
+    monkeypatch.setattr(batch, "worker_processes", in_this_process)
 
 
 def rows_of(table):
@@ -262,12 +264,55 @@ def test_film_that_changed_is_scanned_again(films, tmp_path, scanner):
     assert [film for film, _ in scanner] == [*films, films[1]]
 
 
+def test_film_that_changed_in_place_with_size_and_time_kept_is_scanned_again(films, tmp_path, scanner):
+    scan_many(films, tmp_path / "out")
+    before = os.stat(films[1])
+    Path(films[1]).write_bytes(b"flim")
+    os.utime(films[1], ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = os.stat(films[1])
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    scan_many(films, tmp_path / "out", resume=True)
+    assert [film for film, _ in scanner] == [*films, films[1]]
+
+
+def test_film_that_was_copied_anew_as_it_was_is_hashed_once_and_kept(films, tmp_path, monkeypatch, scanner):
+    scan_many(films, tmp_path / "out")
+    os.utime(films[1])
+    hashed = []
+    monkeypatch.setattr(batch, "hash_of_file", lambda path: hashed.append(path) or film_task.hash_of_file(path))
+    for _ in range(2):
+        scan_many(films, tmp_path / "out", resume=True)
+    assert hashed == [films[1]]
+    assert len(scanner) == 3
+
+
+def test_where_times_tell_nothing_films_are_hashed(films, tmp_path, monkeypatch, scanner):
+    footing_of = batch.footing_of
+    monkeypatch.setattr(batch, "footing_of", lambda *film: dataclasses.replace(footing_of(*film), touched_ns=-1))
+    scan_many(films, tmp_path / "out")
+    before = os.stat(films[1])
+    Path(films[1]).write_bytes(b"flim")
+    os.utime(films[1], ns=(before.st_atime_ns, before.st_mtime_ns))
+    scan_many(films, tmp_path / "out", resume=True)
+    assert [film for film, _ in scanner] == [*films, films[1]]
+
+
 def test_film_whose_picture_was_deleted_is_scanned_again(films, tmp_path, scanner):
     scan_many(films, tmp_path / "out", formats=["json"])
     (tmp_path / "out/c.json").unlink()
     scan_many(films, tmp_path / "out", formats=["json"], resume=True)
     assert [film for film, _ in scanner] == [*films, films[2]]
     assert (tmp_path / "out/c.json").exists()
+
+
+def test_film_that_failed_leaves_no_files(films, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    scan_many(films, out, formats=["json", "bone"])
+    (out / "b.txt").write_text("the user's own")
+    Path(films[1]).write_bytes(b"torn")
+    failing_at(monkeypatch, films[1], UnreadableFile("b.png is torn; fetch it again."))
+    scan_many(films, out, formats=["json", "bone"], resume=True)
+    assert {path.name for path in out.glob("[abc].*")} == {"a.json", "a.bone.png", "b.txt", "c.json", "c.bone.png"}
 
 
 def test_film_of_which_the_manifest_tells_something_new_is_scanned_again(films, tmp_path, scanner):
@@ -435,17 +480,45 @@ def test_any_executor_does_the_work_and_is_left_open(films, tmp_path, scanner):
     assert sorted(film for film, _ in scanner) == films
 
 
-def test_films_that_crash_or_never_end_are_failed_rows_and_the_others_are_scanned(tmp_path, monkeypatch):
+DIED = "The worker process died while scanning this film"
+
+
+@pytest.fixture
+def apart(monkeypatch):
+    """Scan in worker processes, where a film goes wrong in the way that its name says."""
+    monkeypatch.setattr(batch, "worker_processes", worker_processes)
+    monkeypatch.setattr(batch, "scan_film", bad_films.scan_film)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("a segfault", f"{DIED}: Segmentation fault (signal 11)."),
+        (
+            "a killed",
+            f"{DIED}: it was killed, as happens when memory runs out.",
+        ),
+        ("a memory", "The film needs more memory than there is."),
+        ("an endless", "It took longer than 2 s and was stopped; raise --timeout if the film is sound."),
+    ],
+)
+def test_a_single_film_takes_nobody_down_with_it(apart, tmp_path, monkeypatch, name, sentence):
+    (tmp_path / name).write_bytes(b"film")
+    monkeypatch.setattr(workers, "TIME_OUT_S", 2.0)
+    (result,) = scan_many(tmp_path / name, tmp_path / "out", formats=[])
+    assert (result.film["status"], result.film["error"]) == ("failed", sentence)
+    assert rows_of(tmp_path / "out/films.csv") == [result.film]
+
+
+def test_films_that_crash_or_never_end_are_failed_rows_and_the_others_are_scanned(apart, tmp_path):
     names = ["a ok", "b segfault", "c ok", "d endless", "e memory", "f killed", "g ok"]
     films = [str(tmp_path / name) for name in names]
     for film in films:
         Path(film).write_bytes(b"film")
-    monkeypatch.setattr(batch, "ProcessExecutor", ProcessExecutor)
-    monkeypatch.setattr(batch, "scan_film", bad_films.scan_film)
     results = scan_many(films, tmp_path / "out", jobs=2, time_out_s=2, formats=[])
     assert [result.ok for result in results] == [name.endswith("ok") for name in names]
     errors = {name.split()[1]: result.film["error"] for name, result in zip(names, results, strict=True)}
-    assert errors.pop("segfault") == "The worker process died while scanning this film: Segmentation fault (signal 11)."
+    assert errors.pop("segfault") == f"{DIED}: Segmentation fault (signal 11)."
     assert errors.pop("endless").startswith("It took longer than 2 s and was stopped")
     assert errors.pop("memory") == "The film needs more memory than there is."
     assert "it was killed, as happens when memory runs out" in errors.pop("killed")

@@ -17,15 +17,15 @@ import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-from small_scans import small_scan
+from small_scans import in_this_process, small_scan
 
 import calcidetect
 from calcidetect import phantom, pipeline, writers
 from calcidetect.anatomy import regions
 from calcidetect.batch import run as batch
+from calcidetect.batch import workers
 from calcidetect.batch.film_task import Recipe
 from calcidetect.batch.run_files import RUN_FORMATS
-from calcidetect.batch.workers import Here
 from calcidetect.cli import main
 from calcidetect.config import Config
 from calcidetect.errors import UnreadableFile
@@ -37,7 +37,7 @@ TABLES = {"films.csv", "candidates.csv", "run.json", "journal.sqlite"}
 
 @pytest.fixture
 def fake_pipeline(monkeypatch):
-    """Give the same small scan of every film whose name doesn't hold ``bad``."""
+    """Give, in this process, the same small scan of every film whose name doesn't hold ``bad``."""
 
     def scan(film, **how):
         if "bad" in film:
@@ -45,7 +45,7 @@ def fake_pipeline(monkeypatch):
         return small_scan(film)
 
     monkeypatch.setattr(pipeline, "scan", scan)
-    monkeypatch.setattr(batch, "ProcessExecutor", lambda jobs, **limits: Here())  # where it is planted
+    monkeypatch.setattr(workers, "worker_processes", in_this_process)
 
 
 @pytest.fixture
@@ -121,6 +121,7 @@ def test_options_reach_the_batch(film, tmp_path, monkeypatch):
     settings.write_text("[grid]\nworking_mm = 0.8\nfield_width_mm = 200\n")
     words = "--jobs 2 --resume --region hand --spacing 0.1 --min-score 0 --set grid.working_mm=0.5 --root / --timeout 9"
     assert run("scan", film, "--out", tmp_path, *words.split(), "--config", settings, "--keep-identifiers") == 0
+    assert given.pop("executor").jobs == 2
     del given["progress"]
     recipe = Recipe(
         config=Config().replace({"grid.working_mm": 0.5, "grid.field_width_mm": 200}),
@@ -130,7 +131,7 @@ def test_options_reach_the_batch(film, tmp_path, monkeypatch):
         formats=("png",),
         keep_identifiers=True,
     )
-    way = {"root": "/", "jobs": 2, "time_out_s": 9.0, "resume": True, "executor": None}
+    way = {"root": "/", "jobs": 2, "time_out_s": 9.0, "resume": True}
     assert given == way | {"paths": (str(film),), "out": str(tmp_path), "recipe": recipe}
 
 

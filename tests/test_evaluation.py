@@ -6,11 +6,10 @@ import json
 import cv2
 import numpy as np
 import pytest
-from small_scans import COLS, ROWS, small_candidate, small_scan
+from small_scans import COLS, ROWS, in_this_process, small_candidate, small_scan
 
 from calcidetect import pipeline
 from calcidetect.batch import run as batch
-from calcidetect.batch.workers import Here
 from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.cli import main
 from calcidetect.errors import CalcidetectError, EvaluationError
@@ -48,7 +47,7 @@ def scan_small_films(folder):
     for path in films:
         cv2.imwrite(str(path), np.tile(np.arange(COLS, dtype=np.uint8) * 6, (ROWS, 1)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch, "ProcessExecutor", lambda jobs, **limits: Here())  # where the scan is planted
+        patch.setattr(batch, "worker_processes", in_this_process)
         patch.setattr(pipeline, "scan", lambda path, **how: small_scan(path, candidates))
         batch.scan_many(films, folder / "res", min_score=0.0, formats=("bone", "calc"))
     return folder / "res"

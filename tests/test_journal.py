@@ -33,7 +33,7 @@ def result_of(film, **changes):
 
 
 def footing_of(film, **changes):
-    return Footing(**{"bytes": 1, "changed_ns": 2, "told": "[]", "name": Path(film).stem} | changes)
+    return Footing(**{"bytes": 1, "written_ns": 2, "touched_ns": 3, "told": "[]", "name": Path(film).stem} | changes)
 
 
 def record(journal, film, position, **changes):
@@ -66,7 +66,7 @@ def test_resumed_run_takes_in_what_it_keeps_and_nothing_else(tmp_path):
     with open_journal(tmp_path) as journal:
         journal.begin(RECIPE, resume=True)
         assert journal.finished() == {film: footing_of(film) for film in "abc"}
-        journal.keep([(0, "c"), (1, "a")])
+        journal.keep([(0, "c", footing_of("c")), (1, "a", footing_of("a", touched_ns=9))])
         assert [result.film["film"] for result in journal.results()] == ["c", "a"]
         assert len(journal.results()) == 2
 

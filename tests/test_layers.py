@@ -183,9 +183,9 @@ def test_filters_of_image_libraries_are_called_by_ops_alone():
     assert callers <= FILTERING
 
 
-def test_modules_are_loaded_by_name_for_notebooks_and_public_names_alone():
+def test_modules_are_loaded_by_name_for_notebooks_workers_and_public_names_alone():
     loaders = {_module(path) for path in _files() for call in _calls(path) if call.endswith("import_module")}
-    assert loaders == {"__init__", "types"}
+    assert loaders == {"__init__", "types", "batch.worker"}
     by_name = ast.walk(ast.parse((PACKAGE / "types.py").read_text(encoding="utf-8")))
     names = [node.value for node in by_name if isinstance(node, ast.Constant) and str(node.value).startswith("calcid")]
     assert names == ["calcidetect.notebook"]

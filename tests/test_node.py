@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pydicom
 import pytest
 from pacs_films import CR, DX, scan_of, small_film, write_film
+from small_scans import in_this_process
 
 from calcidetect.batch import film_task
 from calcidetect.batch import run as batch
@@ -49,6 +50,7 @@ def quick_pipeline(monkeypatch):
         return scan_of(film, uid=str(header.SOPInstanceUID))
 
     monkeypatch.setattr(film_task.pipeline, "scan", scan)
+    monkeypatch.setattr(batch, "worker_processes", in_this_process)
 
 
 @pytest.fixture

@@ -38,6 +38,18 @@ def test_workers_are_kept_from_call_to_call(pool):
     assert os.getpid() not in processes
 
 
+def test_a_process_that_was_started_ahead_takes_the_first_call():
+    with ProcessExecutor(1, ahead="misbehaving") as own:
+        (started,) = own._crew._all
+        assert own.submit(misbehaving.process_of, 0).result() == started._process.pid
+        assert own._crew._all == {started}
+
+
+def test_a_module_that_cannot_be_imported_ahead_does_not_stop_the_worker():
+    with ProcessExecutor(1, ahead="no.such.module") as own:
+        assert own.submit(misbehaving.square, 5).result() == 25
+
+
 def test_each_worker_has_one_thread(pool):
     assert pool.submit(misbehaving.threads_of, 0).result() == ("1", "1")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from calcidetect.batch.film_task import Recipe, Task
 from calcidetect.batch.inputs import given_films
 from calcidetect.batch.journal import look_into_journal
-from calcidetect.batch.run import check_limits, open_pool, plan
-from calcidetect.batch.workers import run_tasks
+from calcidetect.batch.run import open_pool, plan
+from calcidetect.batch.workers import check_limits, run_tasks
 from calcidetect.errors import CalcidetectError
 from calcidetect.reading import readers
 from calcidetect.types import Radiograph
@@ -76,7 +76,7 @@ def look_at_many(
     check_limits(jobs, time_out_s)
     films = given_films(paths, root=root)
     finished = look_into_journal(Path(out), recipe.record()) if resume else {}
-    tasks = plan(films, Path(out), recipe, finished)
+    tasks, _ = plan(films, Path(out), recipe, finished)
     looks = {film.film: Look(film=film.film, fate="done") for film in films}
     with open_pool(None, len(films), jobs, time_out_s) as pool:
         for number, (task, look, trouble) in enumerate(run_tasks(_look, tasks, executor=pool), start=1):

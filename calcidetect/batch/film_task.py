@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import time
 import traceback
@@ -86,6 +87,7 @@ def scan_film(task: Task) -> FilmResult:
     film, recipe, path = task.film, task.recipe, os.path.abspath(task.film.path)
     try:
         _check_version(task.version)
+        file_hash = hash_of_file(path)  # before it is read: what changes in between is noticed by the next resumed run
         scan = pipeline.scan(
             path,
             config=recipe.config,
@@ -95,7 +97,7 @@ def scan_film(task: Task) -> FilmResult:
         )
         scan = dataclasses.replace(scan, report=_as_told(scan.report, film))
         _write(scan, task, path)
-        return _result(scan, task, seconds=time.perf_counter() - started)
+        return _result(scan, task, file_hash=file_hash, seconds=time.perf_counter() - started)
     except Exception as error:  # the one place that may: a film must not stop the others
         sentence = _sentence(error).replace(path, film.film)
         return failed_result(task, sentence[:_MAX_ERROR_LENGTH], seconds=time.perf_counter() - started)
@@ -129,13 +131,23 @@ def _as_told(report: Report, film: GivenFilm) -> Report:
     )
 
 
-def _result(scan: Scan, task: Task, *, seconds: float) -> FilmResult:
+def hash_of_file(path: str) -> str:
+    """SHA-256 of a file's content, hexadecimal, at a gigabyte a second; empty when it can't be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):  # the reader says what is wrong with it
+        return ""
+
+
+def _result(scan: Scan, task: Task, *, file_hash: str, seconds: float) -> FilmResult:
     film, report, formats = task.film.film, scan.report, task.recipe.formats
     return FilmResult(
         film=writers.film_row(report, film=film, seconds=seconds),
         candidates=tuple(writers.candidate_row(item, film=film) for item in report.candidates),
         name=task.footing.name,
         pixel_hash=report.source.pixel_hash,
+        file_hash=file_hash,
         patient=_patient(task),
         outlines=tuple(flat_outline(item) for item in report.candidates),
         reasons=tuple(item.reasons for item in report.candidates),

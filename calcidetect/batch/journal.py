@@ -30,7 +30,7 @@ from calcidetect.errors import ConfigError
 
 JOURNAL_FILE = "journal.sqlite"
 
-JOURNAL_FORMAT = 2
+JOURNAL_FORMAT = 3
 """Of the tables below, kept as the file's user_version."""
 
 _ANY_TEXT = ("film", "name", "patient")  # file names need not be UTF-8; SQLite keeps their bytes
@@ -39,11 +39,12 @@ CREATE TABLE IF NOT EXISTS runs (
     number INTEGER PRIMARY KEY, version TEXT, settings_hash TEXT, recipe TEXT, started TEXT, ended TEXT);
 CREATE TABLE IF NOT EXISTS films (
     film TEXT, pixel_hash TEXT, settings_hash TEXT, version TEXT,
-    run INTEGER, position INTEGER, bytes INTEGER, changed_ns INTEGER, told TEXT,
-    name TEXT, status TEXT, result TEXT, details BLOB, patient TEXT, thumbnail BLOB,
+    run INTEGER, position INTEGER, bytes INTEGER, written_ns INTEGER, touched_ns INTEGER,
+    file_hash TEXT, told TEXT, name TEXT, status TEXT, result TEXT, details BLOB, patient TEXT, thumbnail BLOB,
     PRIMARY KEY (film, pixel_hash, settings_hash, version));
 CREATE INDEX IF NOT EXISTS order_of_run ON films (run, position);
 """
+_FOOTING = ("bytes", "written_ns", "touched_ns", "told", "name", "file_hash")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +53,25 @@ class Footing:
 
     Attributes
     ----------
-    bytes, changed_ns
-        Size of the film's file, and when it was last changed, in nanoseconds; -1 for a file that is not there.
+    bytes
+        Size of the film's file; -1 for one that is not there.
+    written_ns, touched_ns
+        When its content was last written, which programs may set back, and when anything of it last changed, which none
+        can; nanoseconds, -1 where unknown.
     told
         What the user told of this film alone, as JSON.
     name
         First part of the names of its output files.
+    file_hash
+        SHA-256 of the file's content, once the film was scanned; empty before.
     """
 
     bytes: int
-    changed_ns: int
+    written_ns: int
+    touched_ns: int
     told: str
     name: str
+    file_hash: str = ""
 
 
 class Journal:
@@ -138,19 +146,22 @@ class Journal:
         """Films that were scanned with this recipe, and what their results rest on."""
         with self._speaking() as ask:
             rows = ask.execute(
-                "SELECT film, bytes, changed_ns, told, name FROM films "
+                f"SELECT film, {', '.join(_FOOTING)} FROM films "
                 "WHERE status = 'ok' AND settings_hash = ? AND version = ?",
                 (self._settings_hash, self._version),
             )
-            return {row[0]: Footing(bytes=row[1], changed_ns=row[2], told=row[3], name=row[4]) for row in rows}
+            return {film: Footing(**dict(zip(_FOOTING, values, strict=True))) for film, *values in rows}
 
-    def keep(self, films: Iterable[tuple[int, str]]) -> None:
-        """Take finished films into this run at their positions, in one transaction, and no others."""
+    def keep(self, films: Iterable[tuple[int, str, Footing]]) -> None:
+        """Take finished films into this run: position, name and present footing of each, in one transaction."""
         with self._transaction() as change:
             change.execute("UPDATE films SET run = -1 WHERE run = ?", (self._run,))
             change.executemany(
-                "UPDATE films SET run = ?, position = ? WHERE film = CAST(? AS TEXT)",
-                ((self._run, position, _bytes(film)) for position, film in films),
+                "UPDATE films SET run = ?, position = ?, written_ns = ?, touched_ns = ? WHERE film = CAST(? AS TEXT)",
+                (
+                    (self._run, position, footing.written_ns, footing.touched_ns, _bytes(film))
+                    for position, film, footing in films
+                ),
             )
 
     def record(self, result: FilmResult, *, position: int, footing: Footing) -> None:
@@ -163,7 +174,9 @@ class Journal:
             "run": self._run,
             "position": position,
             "bytes": footing.bytes,
-            "changed_ns": footing.changed_ns,
+            "written_ns": footing.written_ns,
+            "touched_ns": footing.touched_ns,
+            "file_hash": result.file_hash,
             "told": footing.told,
             "name": _bytes(footing.name),
             "status": result.film["status"],

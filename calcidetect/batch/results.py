@@ -28,6 +28,8 @@ class FilmResult:
         First part of the names of its files; empty when it has none.
     pixel_hash
         SHA-256 of the decoded pixels, hexadecimal; empty when they could not be read.
+    file_hash
+        SHA-256 of the file that was scanned, hexadecimal; known to the journal alone, empty in results read from it.
     patient
         Whom it shows: empty unless identifiers are kept.
     outlines, reasons
@@ -40,6 +42,7 @@ class FilmResult:
     candidates: tuple[Row, ...] = ()
     name: str = ""
     pixel_hash: str = ""
+    file_hash: str = ""
     patient: str = ""
     outlines: tuple[Outline, ...] = ()
     reasons: tuple[Mapping[str, float], ...] = ()

@@ -9,25 +9,28 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 
 from calcidetect import writers
-from calcidetect.batch.film_task import Recipe, Task, failed_result, scan_film
+from calcidetect.batch.film_task import Recipe, Task, failed_result, hash_of_file, scan_film
 from calcidetect.batch.inputs import GivenFilm, given_films
 from calcidetect.batch.journal import JOURNAL_FILE, Footing, Journal, open_journal
 from calcidetect.batch.names import output_names
 from calcidetect.batch.results import Progress
 from calcidetect.batch.run_files import FILMS_TABLE, begin_run_files, write_run_files
 from calcidetect.batch.stored_results import StoredResults
-from calcidetect.batch.workers import TIME_OUT_S, Here, ProcessExecutor, run_tasks
+from calcidetect.batch.workers import check_limits, run_tasks, worker_processes
 from calcidetect.config import Config
 from calcidetect.errors import ConfigError
 
 _DEFAULTS = Config()
 
 StrPath = str | os.PathLike[str]
+
+_UNKNOWN = -1  # of times
 
 
 def scan_many(
@@ -68,7 +71,7 @@ def scan_many(
     root
         Folder that films are named relative to; None: they are named as given or found.
     jobs
-        Number of worker processes. A single film is scanned in this process, unless `time_out_s` is given.
+        Number of worker processes. A single film has one too: what crashes it must not crash the caller.
     executor
         Who runs the scans instead: any `concurrent.futures.Executor`. It is not shut down.
     time_out_s
@@ -140,14 +143,6 @@ def scan_films(
         return journal.results().closed()
 
 
-def check_limits(jobs: int, time_out_s: float | None) -> None:
-    """Raise ConfigError for an impossible number of jobs or seconds."""
-    if jobs < 1:
-        raise ConfigError(f"The number of jobs must be 1 or more, got {jobs}.")
-    if time_out_s is not None and not time_out_s > 0:
-        raise ConfigError(f"The time-out must be more than 0 s, got {time_out_s}.")
-
-
 def _made(folder: Path, *, resume: bool) -> Path:
     """The folder of results, made when missing."""
     writers.make_folder(folder)
@@ -158,19 +153,13 @@ def _made(folder: Path, *, resume: bool) -> Path:
     return folder
 
 
-@contextlib.contextmanager
-def open_pool(executor: Executor | None, films: int, jobs: int, time_out_s: float | None) -> Iterator[Executor]:
-    """The caller's executor, this process for a single film, or worker processes; these end with the block."""
-    if executor is not None or (films == jobs == 1 and time_out_s is None):
-        yield executor or Here()
-        return
-    processes = ProcessExecutor(min(jobs, films), time_out_s=time_out_s or TIME_OUT_S)
-    try:
-        yield processes
-    except BaseException:
-        processes.shutdown(cancel_futures=True)
-        raise
-    processes.shutdown()
+def open_pool(
+    executor: Executor | None, films: int, jobs: int, time_out_s: float | None
+) -> contextlib.AbstractContextManager[Executor]:
+    """The caller's executor, or worker processes that end with the block: for a single film too, which may crash."""
+    if executor is not None:
+        return contextlib.nullcontext(executor)
+    return worker_processes(min(jobs, films), time_out_s)
 
 
 def _begin(
@@ -181,9 +170,8 @@ def _begin(
     before, dropped = journal.begin(record, resume=resume)
     _remove_files(folder, dropped, before.get("formats", ()))
     begin_run_files(folder, record, anew=not resume)
-    tasks = plan(films, folder, recipe, journal.finished() if resume else {})
-    left = {task.position for task in tasks}
-    journal.keep((number, film.film) for number, film in enumerate(films) if number not in left)
+    tasks, kept = plan(films, folder, recipe, journal.finished() if resume else {})
+    journal.keep((task.position, task.film.film, task.footing) for task in kept)
     return tasks
 
 
@@ -194,17 +182,39 @@ def _remove_files(folder: Path, names: Iterable[str], formats: Iterable[str]) ->
             (folder / f"{name}{suffix}").unlink(missing_ok=True)
 
 
-def plan(films: Sequence[GivenFilm], folder: Path, recipe: Recipe, finished: Mapping[str, Footing]) -> tuple[Task, ...]:
-    """Tasks of the films whose result is not known, or rests on something that has changed, or has lost a file."""
+def plan(
+    films: Sequence[GivenFilm], folder: Path, recipe: Recipe, finished: Mapping[str, Footing]
+) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
+    """What is to be done, and what is done and stays.
+
+    To be done are films whose result is not known, or rests on something that has changed, or has lost a file.
+    """
     names = output_names([film.film for film in films])
     suffixes = [writers.FORMATS[name].suffix for name in recipe.film_formats]
-    out, tasks = os.path.abspath(folder), []
+    tasks: list[Task] = []
+    kept: list[Task] = []
+    out = os.path.abspath(folder)
     for position, film in enumerate(films):
         footing = footing_of(film, names[film.film])
+        task = Task(film=film, position=position, footing=footing, out=out, recipe=recipe)
         files = (os.path.join(out, f"{footing.name}{suffix}") for suffix in suffixes)
-        if finished.get(film.film) != footing or not all(map(os.path.exists, files)):
-            tasks.append(Task(film=film, position=position, footing=footing, out=out, recipe=recipe))
-    return tuple(tasks)
+        stays = _holds(finished.get(film.film), task) and all(map(os.path.exists, files))
+        (kept if stays else tasks).append(task)
+    return tuple(tasks), tuple(kept)
+
+
+def _holds(before: Footing | None, task: Task) -> bool:
+    """Whether a result still rests on what it did.
+
+    Reading a hundred thousand films to hash them takes hours, looking at their times seconds. So a file is hashed only
+    when its times differ: when it was changed, but also when it was copied or restored with its content as it was.
+    """
+    now = task.footing
+    if before is None or (before.bytes, before.told, before.name) != (now.bytes, now.told, now.name):
+        return False
+    if now.touched_ns != _UNKNOWN and before == replace(now, file_hash=before.file_hash):
+        return True
+    return before.file_hash != "" and before.file_hash == hash_of_file(task.film.path)
 
 
 def footing_of(film: GivenFilm, name: str) -> Footing:
@@ -213,8 +223,9 @@ def footing_of(film: GivenFilm, name: str) -> Footing:
     try:
         state = os.stat(film.path)
     except (OSError, ValueError):  # a missing file, or a name that can't be one: its row will say so
-        return Footing(bytes=-1, changed_ns=-1, told=told, name=name)
-    return Footing(bytes=state.st_size, changed_ns=state.st_mtime_ns, told=told, name=name)
+        return Footing(bytes=-1, written_ns=_UNKNOWN, touched_ns=_UNKNOWN, told=told, name=name)
+    touched_ns = _UNKNOWN if os.name == "nt" else state.st_ctime_ns  # there it is the time of creation
+    return Footing(bytes=state.st_size, written_ns=state.st_mtime_ns, touched_ns=touched_ns, told=told, name=name)
 
 
 def _scan_all(
@@ -223,6 +234,8 @@ def _scan_all(
     done = total - len(tasks)
     for task, scanned, trouble in run_tasks(scan_film, tasks, executor=executor):
         result = scanned or failed_result(task, trouble)
+        if not result.ok:  # what it had written, or a run before, when the film was sound
+            _remove_files(Path(task.out), (task.footing.name,), task.recipe.formats)
         journal.record(result, position=task.position, footing=task.footing)
         done += 1
         if progress:

@@ -8,6 +8,7 @@ pickles behind their length, over its standard streams. `serve` is what runs ins
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import pickle
 import queue
@@ -40,13 +41,15 @@ class Worker:
     ----------
     memory_bytes
         Memory that it may take, where the system can limit it; None for `MEMORY_SHARE` of the machine's.
+    ahead
+        Module that it imports before its first call; may be empty.
     """
 
-    def __init__(self, memory_bytes: int | None) -> None:
+    def __init__(self, memory_bytes: int | None, *, ahead: str = "") -> None:
         most = memory_bytes or _default_memory()
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"from calcidetect.batch.worker import serve; serve({most})"],
+            [sys.executable, "-c", f"from calcidetect.batch.worker import serve; serve({most}, {ahead!r})"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | dict.fromkeys(_THREADS, "1") | {"PYTHONPATH": paths},
@@ -139,7 +142,7 @@ def _default_memory() -> int:
 # --- in the worker process --------------------------------------------------------------------------------------------
 
 
-def serve(memory_bytes: int) -> None:
+def serve(memory_bytes: int, ahead: str = "") -> None:
     """Answer calls until the standard input ends: the body of a worker process."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not get between the replies
@@ -148,6 +151,9 @@ def serve(memory_bytes: int) -> None:
         _limit_memory(memory_bytes)
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_calls, args=(calls,), daemon=True).start()
+    if ahead:
+        with contextlib.suppress(ImportError):  # a call that needs it will say what is missing
+            importlib.import_module(ahead)
     while True:
         _answer(calls.get(), replies)
 

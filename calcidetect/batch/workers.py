@@ -8,6 +8,7 @@ in its own future, and the next call of that thread gets a new process.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,7 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 
 from calcidetect.batch.worker import Worker, WorkerLost
+from calcidetect.errors import ConfigError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,16 +49,23 @@ class ProcessExecutor(ThreadPoolExecutor):
         Seconds that a call may take; None for no limit.
     memory_bytes
         Memory that each process may take, where the system can limit it; None for `worker.MEMORY_SHARE` of all.
+    ahead
+        Module that the first process imports at once, while the caller is busy otherwise. Without it, processes start
+        with their first calls.
 
     Notes
     -----
     A future's exception is `WorkerLost` when its process was lost. Functions must be importable by name.
     """
 
-    def __init__(self, jobs: int, *, time_out_s: float | None = None, memory_bytes: int | None = None) -> None:
+    def __init__(
+        self, jobs: int, *, time_out_s: float | None = None, memory_bytes: int | None = None, ahead: str = ""
+    ) -> None:
         super().__init__(jobs, thread_name_prefix="calcidetect-worker")
         self.jobs = jobs
         self._crew = _Crew(time_out_s=time_out_s, memory_bytes=memory_bytes)
+        if ahead:
+            self._crew.prepare(ahead)
 
     def submit(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         """Call a function in one of the processes."""
@@ -70,6 +79,42 @@ class ProcessExecutor(ThreadPoolExecutor):
         super().shutdown(wait=wait)
         if wait:
             self._crew.dismiss()
+
+
+def check_limits(jobs: int, time_out_s: float | None) -> None:
+    """Raise ConfigError for an impossible number of jobs or seconds."""
+    if jobs < 1:
+        raise ConfigError(f"The number of jobs must be 1 or more, got {jobs}.")
+    if time_out_s is not None and not time_out_s > 0:
+        raise ConfigError(f"The time-out must be more than 0 s, got {time_out_s}.")
+
+
+@contextlib.contextmanager
+def worker_processes(jobs: int, time_out_s: float | None, *, ahead: str = "") -> Iterator[ProcessExecutor]:
+    """Processes that end with the block; at once when it is left by an exception.
+
+    Parameters
+    ----------
+    jobs
+        Number of processes.
+    time_out_s
+        Seconds that a call may take; None for `TIME_OUT_S`.
+    ahead
+        See `ProcessExecutor`.
+
+    Raises
+    ------
+    ConfigError
+        For an impossible number of either.
+    """
+    check_limits(jobs, time_out_s)
+    processes = ProcessExecutor(jobs, time_out_s=time_out_s or TIME_OUT_S, ahead=ahead)
+    try:
+        yield processes
+    except BaseException:
+        processes.shutdown(cancel_futures=True)
+        raise
+    processes.shutdown()
 
 
 def call_apart(function: Callable[..., R], /, *args: Any, time_out_s: float | None, **kwargs: Any) -> R:
@@ -152,17 +197,29 @@ class _Crew:
     def __init__(self, *, time_out_s: float | None, memory_bytes: int | None) -> None:
         self._time_out_s, self._memory_bytes = time_out_s, memory_bytes
         self._own = threading.local()
+        self._prepared: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         self._all: set[Worker] = set()
         self._closed = False
+
+    def prepare(self, module: str) -> None:
+        """Start a process for the first call."""
+        worker = Worker(self._memory_bytes, ahead=module)
+        self._all |= {worker}
+        self._prepared.put(worker)
 
     def call(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
         if self._closed:
             raise WorkerLost("The run was stopped.")
         worker: Worker | None = getattr(self._own, "worker", None)
         if worker is None or not worker.alive:
-            worker = self._own.worker = Worker(self._memory_bytes)
+            worker = self._own.worker = self._new()
             self._all = {other for other in self._all if other.alive} | {worker}
         return worker.call(function, args, kwargs, time_out_s=self._time_out_s)
+
+    def _new(self) -> Worker:
+        with contextlib.suppress(queue.Empty):
+            return self._prepared.get_nowait()
+        return Worker(self._memory_bytes)
 
     def kill(self) -> None:
         self._closed = True
