@@ -19,7 +19,40 @@ GAP_MM = 2.0
 miss a deposit (`evaluate.MARGIN_MM`). On 94 films with 324 deposits put in, 456 marks become 242 and deposits found 213
 become 211: one lay 2 mm from another, one beside a false mark. At 3 mm 207 are left, at 4 mm 204."""
 
+HALO_CONTRAST, HALO_AREA = 0.25, 4.0
+"""What has less than this share of the contrast of its cluster's brightest part, and more than so many times its area, is
+the glow of soft tissue around a deposit, not part of it."""
+
 Numbers = npt.NDArray[np.intp]
+
+
+def halos(
+    labels: LabelImage, scores: Column, contrasts: Column, rings: npt.NDArray[np.bool_], *, pixel_mm: float
+) -> npt.NDArray[np.bool_]:
+    """Say which candidates are the glow around a deposit.
+
+    Where a bright deposit lies on a faint band of soft tissue, the band is a candidate, too, and scores as high, for
+    what it contains. It would stretch the mark, and move its middle off the deposit.
+
+    Parameters
+    ----------
+    labels, scores, rings, pixel_mm
+        As for `leaders`.
+    contrasts
+        Mean contrast of each candidate, (n,).
+
+    Returns
+    -------
+    bool (n,)
+        Among candidates of the shipped operating point or more alone.
+    """
+    glow = np.zeros(len(scores), bool)
+    members = np.flatnonzero((scores >= OPERATING_POINT) & ~rings)
+    brightest = _best(_clusters(labels, members, pixel_mm), members, contrasts)
+    area = np.bincount(labels.ravel(), minlength=len(scores) + 1)[1:]
+    faint = contrasts[members] < HALO_CONTRAST * contrasts[brightest]
+    glow[members] = faint & (area[members] > HALO_AREA * area[brightest])
+    return glow
 
 
 def leaders(
@@ -68,7 +101,7 @@ def _clusters(labels: LabelImage, members: Numbers, pixel_mm: float) -> Numbers:
 
 
 def _best(cluster: Numbers, members: Numbers, scores: Column) -> Numbers:
-    """For each of `members` the one of its cluster with the highest score; of equal ones the first."""
+    """For each of `members` the one of its cluster with the highest of `scores`; of equal ones the first."""
     order = np.lexsort((members, -scores[members]))
     _, first, which = np.unique(cluster[order], return_index=True, return_inverse=True)
     best = np.empty(len(members), np.intp)
