@@ -76,3 +76,26 @@ def test_contrast_of_a_cluster_is_that_of_its_area_and_its_distance_the_least():
     assert whole["contrast_mean"][0] == pytest.approx((12 * 1 + 9 * 2) / 21)
     assert whole["sigmas_mean"][0] == pytest.approx((12 * 10 + 9 * 20) / 21)
     assert whole["bone_distance_mm"][0] == 1.0
+
+
+def halos(labels, scores, contrasts):
+    rings = np.zeros(len(scores), bool)
+    return clusters.halos(labels, np.array(scores), np.array(contrasts), rings, pixel_mm=PIXEL_MM).tolist()
+
+
+def test_a_faint_band_around_a_bright_granule_is_its_glow():
+    labels = squares((10, 10), size=20)
+    labels[18:21, 18:21] = 2
+    assert halos(labels, [SURE, SURE], [0.1, 1.0]) == [True, False]
+    assert halos(labels, [SURE, SURE], [0.4, 1.0]) == [False, False]  # a lump with a denser granule
+    assert halos(labels, [SURE, UNSURE], [0.1, 1.0]) == [False, False]
+
+
+def test_a_faint_granule_beside_a_bright_one_is_no_glow():
+    assert halos(squares((10, 10), (10, 15)), [SURE, SURE], [1.0, 0.1]) == [False, False]
+
+
+def test_what_lies_apart_is_no_glow():
+    labels = squares((10, 10), size=20)
+    labels[50:53, 50:53] = 2
+    assert halos(labels, [SURE, SURE], [0.1, 1.0]) == [False, False]

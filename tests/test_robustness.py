@@ -5,12 +5,11 @@ import pytest
 from films import radiograph_of
 
 from calcidetect import ops
-from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.phantom import make_phantom
 from calcidetect.pipeline import scan
 
 SPACING_MM = 0.4
-SURE, STILL = OPERATING_POINT + 0.1, 0.4
+SURE, STILL = 0.7, 0.4
 """Marks of at least the first score must be candidates of at least the second: scores move, marks don't come and go."""
 
 NEAR_MM = 2.0

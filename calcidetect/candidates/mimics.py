@@ -31,8 +31,11 @@ HALVINGS = 2
 COLUMN_SIGMA_MM = 3.0
 """Gaussian sigma along and across the air column; it is 13 to 25 mm wide in adults."""
 
-WALL_MM = 15.0
-"""Rings lie within this of the column's axis."""
+LUMEN_MM, WALL_MM = 5.0, 15.0
+"""Rings lie this far from the column's axis: no nearer than its wall, no farther."""
+
+ENDPLATE_MM = 1.5
+"""What lies this near to the row of something bright within the lumen is the end plate of a vertebra."""
 
 MIN_DARKNESS = 0.05
 """Least darkness, in bone steps, that two fifths of the column must show for it to be a trachea."""
@@ -127,8 +130,10 @@ def _rings(
         return np.zeros(len(centre), bool)
     rows = np.minimum(centre[:, 0].round().astype(int), len(axis) - 1)
     aside_mm = (centre[:, 1] - axis[rows]) * radiograph.grid.nominal_mm
-    near = (centre[:, 0] < len(axis)) & (np.abs(aside_mm) < WALL_MM)
-    ring = near & (features["drop_quarter_plus2"] > RING_SIGMAS)
+    bright = (centre[:, 0] < len(axis)) & (features["drop_quarter_plus2"] > RING_SIGMAS)
+    within, wall = np.abs(aside_mm) < LUMEN_MM, (np.abs(aside_mm) >= LUMEN_MM) & (np.abs(aside_mm) < WALL_MM)
+    apart_mm = np.abs(centre[:, :1] - centre[bright & within, 0]) * radiograph.grid.nominal_mm
+    ring = bright & wall & (apart_mm.min(axis=1, initial=np.inf) > ENDPLATE_MM)
     enough = min((ring & (aside_mm < 0)).sum(), (ring & (aside_mm > 0)).sum()) >= RINGS_A_SIDE
     return ring & enough
 
