@@ -20,8 +20,9 @@ miss a deposit (`evaluate.MARGIN_MM`). On 94 films with 324 deposits put in, 456
 become 211: one lay 2 mm from another, one beside a false mark. At 3 mm 207 are left, at 4 mm 204."""
 
 HALO_CONTRAST, HALO_AREA = 0.25, 4.0
-"""What has less than this share of the contrast of its cluster's brightest part, and more than so many times its area, is
-the glow of soft tissue around a deposit, not part of it."""
+"""What has less than this share of the contrast of its cluster's brightest part, and more than so many times its area,
+is the glow of soft tissue around a deposit, not part of it. With it 141 films with 333 deposits put in have 0.82 of the
+false marks, and 246 instead of 243 deposits are found."""
 
 Numbers = npt.NDArray[np.intp]
 
