@@ -90,6 +90,7 @@ OSSICLE = {
     "edge_steepness": [0.2],
     "relief": [0.0],
     "contrast_mean": [0.5],
+    "contrast_spread": [0.2],
     "radius_mm": [2.5],
 }
 
@@ -126,3 +127,9 @@ def test_grown_ups_have_no_growth_plates(region, area, age_years, label):
 
 def test_grown_ups_have_sesamoids():
     assert kinds(["base of the thumb"], region=regions.get("hand"), age_years=60.0, **OSSICLE) == ["sesamoid"]
+
+
+@pytest.mark.parametrize(("changed", "label"), [({}, "ossified"), ({"contrast_spread": [0.2]}, MARK)])
+def test_round_even_centres_of_a_childs_hand_are_no_marks_however_sure(changed, label):
+    centre = OSSICLE | {"contrast_mean": [0.3], "contrast_spread": [0.07]} | changed
+    assert kinds(["hand"], region=regions.get("hand"), score=[0.95], **centre) == [label]
