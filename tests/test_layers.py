@@ -255,21 +255,21 @@ def test_scanning_loads_no_plotting_library():
 
 
 PICTURE_SCAN = """
-import os, cv2, numpy as np
-from calcidetect.cli import main
+import os, calcidetect, cv2, numpy as np
+from calcidetect.batch.workers import Here  # in this process: what a worker loads can't be seen from outside
 os.chdir({folder!r})
 pixels = np.full((64, 64), 20, np.uint8)
 pixels[16:, 16:48] = 120 + np.arange(32, dtype=np.uint8)
 cv2.imwrite("film.png", pixels)
-assert main(["scan", "film.png", "--out", "out", "--spacing", "1", "--format", "{form}"]) == 0
-assert os.path.exists("out/films.csv")
+(result,) = calcidetect.scan_many("film.png", "out", spacing_mm=1.0, formats={formats!r}, executor=Here())
+assert result.ok, result.film["error"]
 """
 
 
-@pytest.mark.parametrize(("form", "drawing"), [("none", set()), ("png", {"matplotlib", "PIL"})])
-def test_scanning_a_picture_loads_no_dicom_and_no_other_heavy_library(tmp_path, form, drawing):
+@pytest.mark.parametrize(("formats", "drawing"), [((), set()), (("png",), {"matplotlib", "PIL"})])
+def test_scanning_a_picture_loads_no_dicom_and_no_other_heavy_library(tmp_path, formats, drawing):
     heavy = {"pydicom", "PIL", "requests", "tifffile", "scipy", "skimage", "matplotlib", "highdicom", "pyarrow"}
-    loaded = _loaded_after(PICTURE_SCAN.format(folder=str(tmp_path), form=form))
+    loaded = _loaded_after(PICTURE_SCAN.format(folder=str(tmp_path), formats=formats))
     assert {"cv2", "imagecodecs"} <= loaded
     assert loaded & heavy == drawing
 
