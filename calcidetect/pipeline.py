@@ -249,13 +249,12 @@ def _kept(
     if not len(kinds):
         return (), labels
     rings = kinds == TRACHEAL
-    glow = clusters.halos(labels, features["score"], features["contrast_mean"], rings, pixel_mm=working.grid.nominal_mm)
-    labels = np.where(np.append(False, glow)[labels], 0, labels).astype(np.int32)
-    leaders = clusters.leaders(labels, features["score"], rings, pixel_mm=working.grid.nominal_mm)
+    scores, contrasts = features["score"], features["contrast_mean"]
+    leaders = clusters.leaders(labels, scores, contrasts, rings, pixel_mm=working.grid.nominal_mm)
     whole = clusters.merged_measures(labels, features, leaders)
-    order = np.argsort(-features["score"], kind="stable")
-    order = order[(leaders[order] == order) & ~glow[order]]
-    order = order[(features["score"][order] >= least) | rings[order]]
+    order = np.argsort(-scores, kind="stable")
+    order = order[leaders[order] == order]
+    order = order[(scores[order] >= least) | rings[order]]
     number = np.zeros(len(kinds) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
     labels = number[clusters.merged(labels, leaders)]

@@ -24,45 +24,22 @@ HALO_CONTRAST, HALO_AREA = 0.25, 4.0
 is the glow of soft tissue around a deposit, not part of it. With it 141 films with 333 deposits put in have 0.82 of the
 false marks, and 246 instead of 243 deposits are found."""
 
+GLOW = -1
+"""What `leaders` says of such a candidate: nobody speaks for it."""
+
 Numbers = npt.NDArray[np.intp]
 
 
-def halos(
-    labels: LabelImage, scores: Column, contrasts: Column, rings: npt.NDArray[np.bool_], *, pixel_mm: float
-) -> npt.NDArray[np.bool_]:
-    """Say which candidates are the glow around a deposit.
-
-    Where a bright deposit lies on a faint band of soft tissue, the band is a candidate, too, and scores as high, for
-    what it contains. It would stretch the mark, and move its middle off the deposit.
-
-    Parameters
-    ----------
-    labels, scores, rings, pixel_mm
-        As for `leaders`.
-    contrasts
-        Mean contrast of each candidate, (n,).
-
-    Returns
-    -------
-    bool (n,)
-        Among candidates of the shipped operating point or more alone.
-    """
-    glow = np.zeros(len(scores), bool)
-    members = np.flatnonzero((scores >= OPERATING_POINT) & ~rings)
-    brightest = _best(_clusters(labels, members, pixel_mm), members, contrasts)
-    area = np.bincount(labels.ravel(), minlength=len(scores) + 1)[1:]
-    faint = contrasts[members] < HALO_CONTRAST * contrasts[brightest]
-    glow[members] = faint & (area[members] > HALO_AREA * area[brightest])
-    return glow
-
-
 def leaders(
-    labels: LabelImage, scores: Column, rings: npt.NDArray[np.bool_], *, pixel_mm: float
+    labels: LabelImage, scores: Column, contrasts: Column, rings: npt.NDArray[np.bool_], *, pixel_mm: float
 ) -> npt.NDArray[np.intp]:
     """Say for each candidate which one speaks for it: the best of its cluster.
 
     Only candidates that score the shipped operating point or more are joined, so that a lower least score adds
     candidates and changes none. Rings of the trachea are one whatever they score, and join nothing else.
+
+    Where a bright deposit lies on a faint band of soft tissue, the band is a candidate, too, and scores as high, for
+    what it contains. It would stretch the mark, and move its middle off the deposit.
 
     Parameters
     ----------
@@ -70,6 +47,8 @@ def leaders(
         int32 (rows, cols): candidates 1 … n, none missing.
     scores
         Score of each, (n,).
+    contrasts
+        Mean contrast of each, (n,).
     rings
         bool (n,): which are rings of the trachea.
     pixel_mm
@@ -78,11 +57,17 @@ def leaders(
     Returns
     -------
     intp (n,)
-        Index of the best candidate of the cluster; its own where it is alone.
+        Index of the best candidate of the cluster; its own where it is alone; `GLOW` for the glow around a deposit.
     """
     spokesmen = np.arange(len(scores))
     members, circle = np.flatnonzero((scores >= OPERATING_POINT) & ~rings), np.flatnonzero(rings)
-    spokesmen[members] = _best(_clusters(labels, members, pixel_mm), members, scores)
+    cluster = _clusters(labels, members, pixel_mm)
+    glow = _are_glow(labels, cluster, members, contrasts)
+    if glow.any():  # without it, a cluster may fall apart
+        spokesmen[members[glow]] = GLOW
+        members = members[~glow]
+        cluster = _clusters(labels, members, pixel_mm)
+    spokesmen[members] = _best(cluster, members, scores)
     spokesmen[circle] = _best(np.zeros(len(circle), np.intp), circle, scores)
     return spokesmen
 
@@ -101,6 +86,16 @@ def _clusters(labels: LabelImage, members: Numbers, pixel_mm: float) -> Numbers:
     return cluster[members + 1]
 
 
+def _are_glow(labels: LabelImage, cluster: Numbers, members: Numbers, contrasts: Column) -> npt.NDArray[np.bool_]:
+    """Which of `members` are much fainter and larger than the brightest of their cluster."""
+    if len(members) < 2:
+        return np.zeros(len(members), bool)
+    brightest = _best(cluster, members, contrasts)
+    area = np.bincount(labels.ravel(), minlength=len(contrasts) + 1)[1:]
+    faint: npt.NDArray[np.bool_] = contrasts[members] < HALO_CONTRAST * contrasts[brightest]
+    return faint & (area[members] > HALO_AREA * area[brightest])
+
+
 def _best(cluster: Numbers, members: Numbers, scores: Column) -> Numbers:
     """For each of `members` the one of its cluster with the highest of `scores`; of equal ones the first."""
     order = np.lexsort((members, -scores[members]))
@@ -111,7 +106,7 @@ def _best(cluster: Numbers, members: Numbers, scores: Column) -> Numbers:
 
 
 def merged(labels: LabelImage, spokesmen: Numbers) -> LabelImage:
-    """The label image in which every candidate has the label of the one that speaks for it."""
+    """The label image in which every candidate has the label of the one that speaks for it; 0 where nobody does."""
     return np.concatenate([[0], spokesmen + 1]).astype(np.int32)[labels]
 
 
@@ -127,11 +122,13 @@ def merged_measures(
     """
     count = len(spokesmen)
     area = np.bincount(labels.ravel()[np.flatnonzero(labels)], minlength=count + 1)[1:].astype(float)
+    parts = np.flatnonzero(spokesmen != GLOW)
+    spokesmen, area = spokesmen[parts], area[parts]
     whole = np.bincount(spokesmen, area, count)
     distance = np.full(count, np.inf)
-    np.minimum.at(distance, spokesmen, measures["bone_distance_mm"])
+    np.minimum.at(distance, spokesmen, measures["bone_distance_mm"][parts])
     contrasts = {
-        name: np.bincount(spokesmen, area * measures[name], count) / np.maximum(whole, 1)
+        name: np.bincount(spokesmen, area * measures[name][parts], count) / np.maximum(whole, 1)
         for name in ("contrast_mean", "sigmas_mean")
     }
     return contrasts | {"bone_distance_mm": distance}
