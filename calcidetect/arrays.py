@@ -1,4 +1,4 @@
-"""Names for the arrays that travel between functions; each has shape (rows, cols)."""
+"""Names for the arrays that travel between functions; images have shape (rows, cols)."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,3 +6,5 @@ import numpy.typing as npt
 FloatImage = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 LabelImage = npt.NDArray[np.int32]
+Points = npt.NDArray[np.float64]  # (n, 2), or (n,) what is measured of them
+Words = npt.NDArray[np.str_]  # (n,)

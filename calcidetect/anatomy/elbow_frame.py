@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from calcidetect.anatomy.joint_frame import JointFrame
-
-Points = npt.NDArray[np.float64]
-Words = npt.NDArray[np.str_]
+from calcidetect.arrays import Points, Words
 
 ELBOW_MM = 50.0
 """The elbow reaches this far from its joint; the annotated elbows, by eye."""

@@ -8,14 +8,10 @@ straight film of the ankle alone shows neither, and its places have no part.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from calcidetect import ops
 from calcidetect.anatomy.joint_frame import JointFrame
-from calcidetect.arrays import Mask
-
-Points = npt.NDArray[np.float64]
-Words = npt.NDArray[np.str_]
+from calcidetect.arrays import Mask, Points, Words
 
 METATARSALS = 3
 """So many bones side by side are a forefoot: outer ones are often one in the bone mask, five are seldom all apart."""

@@ -12,9 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import LabelImage, Mask
-
-Points = npt.NDArray[np.float64]
+from calcidetect.arrays import LabelImage, Mask, Points
 
 DIGIT_HALF_WIDTH = 0.42
 """A digit's half width is less than this share of the palm's radius: 0.2 to 0.3 on 13 hands."""

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect.anatomy.joint_frame import JointFrame
-
-Points = npt.NDArray[np.float64]
+from calcidetect.arrays import Points
 
 HIP_MM = 25.0
 """The joint itself; beyond it lie four quarters."""

@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import Mask
-
-Points = npt.NDArray[np.float64]
+from calcidetect.arrays import Mask, Points
 
 RING_MM = (40.0, 75.0)
 """Bones that leave a joint are looked at between these distances from it."""

@@ -7,10 +7,8 @@ import numpy.typing as npt
 
 from calcidetect import ops
 from calcidetect.anatomy.joint_frame import JointFrame
-from calcidetect.arrays import Mask
+from calcidetect.arrays import Mask, Points
 from calcidetect.candidates.label_regions import bounding_box
-
-Points = npt.NDArray[np.float64]
 
 KNEE_MM = 60.0
 """A knee reaches this far above and below the widest row of its bones."""

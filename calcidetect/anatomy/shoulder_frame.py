@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from calcidetect.arrays import Mask
+from calcidetect.arrays import Mask, Points
 from calcidetect.candidates.label_regions import bounding_box
 from calcidetect.types import Field
-
-Points = npt.NDArray[np.float64]
 
 JOINT_MM = 130.0
 """The shoulder reaches this far below the upper skin; below it follow arm, axilla and chest."""

@@ -11,10 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import Mask
+from calcidetect.arrays import Mask, Points
 from calcidetect.types import Anatomy
-
-Points = npt.NDArray[np.float64]
 
 LUNG_CHANCE = 0.5
 MIN_LUNG_SHARE = 0.03

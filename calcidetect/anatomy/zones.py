@@ -23,12 +23,9 @@ from calcidetect.anatomy.joint_frame import JointFrame, find_joint
 from calcidetect.anatomy.knee_frame import bent_knee_areas, knee_areas, left_of_bone
 from calcidetect.anatomy.shoulder_frame import lateral_side, shoulder_areas
 from calcidetect.anatomy.thorax import LUNG_CHANCE, chest_areas, find_thorax
-from calcidetect.arrays import Mask
+from calcidetect.arrays import Mask, Points, Words
 from calcidetect.candidates.label_regions import bounding_box
 from calcidetect.types import Anatomy, Field, Radiograph, Source
-
-Points = npt.NDArray[np.float64]
-Words = npt.NDArray[np.str_]
 
 MIN_LIMB_SHARE = 0.2
 """A second limb has at least this share of the body seen; smaller parts are letters, frames and fingertips."""
