@@ -91,6 +91,7 @@ LAYERS = (
     {"batch.dry_run", "node", "dicomweb", "review"},  # all four hand films to the batch, or ask it what it would do
     {"evaluation", "simulation.simulations"},  # the one reads what the batch wrote, the other names files as it does
     {"refit"},  # learns from what both know
+    {"arguments"},
     {"cli"},
     # the package itself, which offers the public names
     {"__init__", "__main__"},
