@@ -185,7 +185,8 @@ def _blobs(where: Places, blobs: tuple[BlobScale, ...]) -> Features:
 def _others(place: npt.NDArray[np.float64], measured: Features) -> Features:
     """What other candidates lie within some mm of each, and how it compares with them; `place` (n, 2) in mm."""
     first, second = ops.pairs_within(place, max(*NEIGHBOURHOOD_MM, *RIVALS_MM))
-    apart = np.sqrt(((place[first] - place[second]) ** 2).sum(axis=1))
+    down, across = (side[first] - side[second] for side in np.ascontiguousarray(place.T))
+    apart = np.sqrt(down**2 + across**2)
     features: Features = {}
     for reach_mm in sorted({*NEIGHBOURHOOD_MM, *RIVALS_MM}, reverse=True):
         near = apart <= reach_mm
