@@ -257,7 +257,7 @@ def _kept(
     order = order[(scores[order] >= least) | rings[order]]
     number = np.zeros(len(kinds) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
-    labels = number[clusters.merged(labels, leaders)]
+    labels = clusters.merged(labels, number[leaders + 1] - 1)
     chosen = {name: column[order] for name, column in features.items()}
     vessel = _vessels(labels, chosen["score"], pixel_mm=working.grid.nominal_mm)
     candidates = measure.measure(

@@ -69,14 +69,15 @@ def segment_bone(
     """
     chance = _on_film(bone_probability(planes, tables or shipped_tables()), radiograph, field)
     bone = _regions(chance, field.body, radiograph.grid.nominal_mm, settings)
+    outside = ops.distance(bone)
     return Anatomy(
         bone=bone,
         bone_probability=chance,
         lung_probability=_on_film(lung_probability(planes), radiograph, field),
         body=field.body,
-        bone_distance_px=ops.distance(bone),
+        bone_distance_px=outside,
         skin_distance_px=ops.distance(~field.body),
-        bone_step=bone_step(radiograph.pixels, bone, field.body, radiograph.grid.nominal_mm),
+        bone_step=bone_step(radiograph.pixels, bone, field.body, radiograph.grid.nominal_mm, outside=outside),
         confidence=_confidence(chance, bone, field.body),
     )
 
@@ -114,13 +115,16 @@ def _regions(chance: FloatImage, body: Mask, pixel_mm: float, settings: BoneSett
     return ops.fill_holes((sure & large)[labels], settings.max_hole_mm2 / pixel_mm**2) & body
 
 
-def bone_step(pixels: FloatImage, bone: Mask, body: Mask, pixel_mm: float) -> float:
+def bone_step(
+    pixels: FloatImage, bone: Mask, body: Mask, pixel_mm: float, *, outside: FloatImage | None = None
+) -> float:
     """Median signal of bone minus that of the soft tissue beside it, in signal units, > 0.
 
-    Falls back on `FALLBACK_STEP` of the body's range where there is no border of bone and soft tissue.
+    Falls back on `FALLBACK_STEP` of the body's range where there is no border of bone and soft tissue. `outside` is
+    `ops.distance` of bone, where it is known.
     """
     near, far = (distance / pixel_mm for distance in RIM_MM)
-    inside, outside = ops.distance(~bone), ops.distance(bone)
+    inside, outside = ops.distance(~bone), ops.distance(bone) if outside is None else outside
     bone_rim = bone & (inside > near) & (inside < far)
     soft_rim = body & (outside > near) & (outside < far)
     sigma = STEP_SIGMA_MM / pixel_mm

@@ -91,9 +91,14 @@ def _are_glow(labels: LabelImage, cluster: Numbers, members: Numbers, contrasts:
     if len(members) < 2:
         return np.zeros(len(members), bool)
     brightest = _best(cluster, members, contrasts)
-    area = np.bincount(labels.ravel(), minlength=len(contrasts) + 1)[1:]
+    area = _areas(labels, len(contrasts))
     faint: npt.NDArray[np.bool_] = contrasts[members] < HALO_CONTRAST * contrasts[brightest]
     return faint & (area[members] > HALO_AREA * area[brightest])
+
+
+def _areas(labels: LabelImage, count: int) -> Numbers:
+    """Pixels of each label 1 … `count`."""
+    return np.bincount(labels.ravel()[np.flatnonzero(labels)] - 1, minlength=count)
 
 
 def _best(cluster: Numbers, members: Numbers, scores: Column) -> Numbers:
@@ -121,7 +126,7 @@ def merged_measures(
         ``contrast_mean``, ``sigmas_mean`` and ``bone_distance_mm``, (n,); right at the index of each spokesman.
     """
     count = len(spokesmen)
-    area = np.bincount(labels.ravel()[np.flatnonzero(labels)], minlength=count + 1)[1:].astype(float)
+    area = _areas(labels, count).astype(float)
     parts = np.flatnonzero(spokesmen != GLOW)
     spokesmen, area = spokesmen[parts], area[parts]
     whole = np.bincount(spokesmen, area, count)

@@ -58,12 +58,14 @@ def measure(
             reasons=reason,
             **_score_and_features(features, number - 1),
             **_surroundings(seen, number - 1, radiograph.grid),
-            **_geometry(labels[box] == number, np.array([box[0].start, box[1].start]), radiograph.grid),
-            flags=_flags(labels[box] == number, seen["bone_distance_mm"][number - 1] / radiograph.grid.nominal_mm),
+            **_geometry(inside, parts, np.array([box[0].start, box[1].start]), radiograph.grid),
+            flags=_flags(parts, seen["bone_distance_mm"][number - 1] / radiograph.grid.nominal_mm),
         )
         for number, (box, kind, place, reason) in enumerate(
             zip(ops.label_boxes(labels), kinds, places, why, strict=True), start=1
         )
+        for inside in (labels[box] == number,)
+        for parts in (_parts(inside),)
     )
 
 
@@ -81,8 +83,9 @@ def _surroundings(features: Mapping[str, Column], index: int, grid: Grid) -> dic
     }
 
 
-def _geometry(inside: Mask, corner: npt.NDArray[np.intp], grid: Grid) -> dict[str, Any]:
-    """Box, centre, area, outline and look of the pixels `inside` a window at `corner`."""
+def _geometry(inside: Mask, parts: int, corner: npt.NDArray[np.intp], grid: Grid) -> dict[str, Any]:
+    """Box, centre, area, outline and look of the pixels `inside` a window at `corner`, which fall in `parts`."""
+    outline = ops.contour(inside if parts == 1 else ops.convex_hull(inside))
     rows, cols = np.nonzero(inside)
     corners = np.array([corner, corner + inside.shape]) - 0.5
     (y0, x0), (y1, x1) = (grid.to_source(corners) + 0.5).round().astype(int)
@@ -98,20 +101,14 @@ def _geometry(inside: Mask, corner: npt.NDArray[np.intp], grid: Grid) -> dict[st
         "area_px": float(len(rows) * grid.step[0] * grid.step[1]),
         "area_mm2": area_mm2,
         "diameter_mm": 2 * float(np.sqrt(area_mm2 / np.pi)) if area_mm2 else None,
-        "contour": tuple((r, c) for r, c in grid.to_source(ops.contour(_one_part(inside)) + corner).tolist()),
+        "contour": tuple((r, c) for r, c in grid.to_source(outline + corner).tolist()),
         "look": look(inside, pixel_mm=grid.nominal_mm),
     }
 
 
-def _flags(inside: Mask, bone_distance_px: float) -> tuple[str, ...]:
-    touching, scattered = bone_distance_px < TOUCHING_PX, _parts(inside) > 1
-    return ("touches_bone",) * bool(touching) + ("several_parts",) * scattered
+def _flags(parts: int, bone_distance_px: float) -> tuple[str, ...]:
+    return ("touches_bone",) * bool(bone_distance_px < TOUCHING_PX) + ("several_parts",) * (parts > 1)
 
 
 def _parts(inside: Mask) -> int:
     return len(ops.components(inside)[1])
-
-
-def _one_part(inside: Mask) -> Mask:
-    """The mask itself, or the hull around its parts."""
-    return inside if _parts(inside) == 1 else ops.convex_hull(inside)

@@ -113,6 +113,7 @@ def _find_border(unit: FloatImage, inside: Mask) -> Border | None:
         border
         for step in steps
         for slope, shift, likely in zip(SLOPES.tolist(), shifts, _likely(step, shifts, reach), strict=True)
+        if likely.any()
         for border in _candidates(step, shift, np.flatnonzero(likely), slope=slope)
     ]
     film = _Sheared.of(blocks, margin)
@@ -197,7 +198,7 @@ def _count(
     step: _Steps, shifts: npt.NDArray[np.int_], columns: npt.NDArray[np.int_], *, every: int = 1
 ) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_], npt.NDArray[np.int_]]:
     """Steps seen, up and down, int (…, columns) each, along every line of each slope; `shifts` (…, rows)."""
-    votes = step.votes.along(shifts, columns, every=every).sum(axis=-2)
+    votes = step.votes.along(shifts, columns, every=every).sum(axis=-2, dtype=np.int32)
     return votes % UP, votes % DOWN // UP, votes // DOWN
 
 

@@ -97,7 +97,7 @@ def _by_kind(labels: LabelImage, **chosen: Mask) -> dict[str, Mask]:
     for number, kind in enumerate(KINDS, start=1):
         if kind in chosen:
             code[1:][chosen[kind]] = number
-    codes = code[labels]
+    codes = code[labels] if code.any() else np.zeros(labels.shape, np.uint8)
     return {kind: codes == number for number, kind in enumerate(KINDS, start=1)}
 
 
