@@ -50,11 +50,12 @@ def masked_gaussian(image: FloatImage, mask: Mask, sigma: float) -> FloatImage:
 
 
 def masked_gaussian_at(
-    image: FloatImage, mask: Mask, sigma: float, flat: npt.NDArray[np.intp]
+    image: FloatImage, mask: Mask, sigma: float, flat: npt.NDArray[np.intp], *, least_sigma: float = LEAST_SIGMA
 ) -> npt.NDArray[np.float32]:
-    """`masked_gaussian` at n places, given as flat indices: float32 (n,)."""
+    """`masked_gaussian` at n places, given as flat indices: float32 (n,); `least_sigma` as in `smooth_small`."""
     weight: FloatImage = mask.astype(np.float32)
-    total, share = (smooth(plane, sigma).ravel()[flat] for plane in (image * weight, weight))
+    blurred = (enlarge(*smooth_small(plane, sigma, least_sigma), mask.shape) for plane in (image * weight, weight))
+    total, share = (plane.ravel()[flat] for plane in blurred)
     return (total / np.maximum(share, np.float32(1e-6))).astype(np.float32, copy=False)
 
 
@@ -63,10 +64,13 @@ def smooth(image: FloatImage, sigma: float) -> FloatImage:
     return enlarge(*smooth_small(image, sigma), image.shape)
 
 
-def smooth_small(image: FloatImage, sigma: float) -> tuple[FloatImage, int]:
-    """Gaussian blur left at the reduced size at which it is computed, and how often it was halved, as a factor."""
+def smooth_small(image: FloatImage, sigma: float, least_sigma: float = LEAST_SIGMA) -> tuple[FloatImage, int]:
+    """Gaussian blur left at the reduced size at which it is computed, and how often it was halved, as a factor.
+
+    It is halved as long as its sigma stays `least_sigma` pixels or more.
+    """
     factor = 1
-    while sigma >= 2 * LEAST_SIGMA and min(image.shape) >= 8:
+    while sigma >= 2 * least_sigma and min(image.shape) >= 8:
         image, sigma, factor = halve(image), sigma / 2, 2 * factor
     return gaussian(image, sigma), factor
 
