@@ -18,8 +18,8 @@ from calcidetect.anatomy import background, bone, region_model, regions, zones
 from calcidetect.anatomy.bone import BoneTables
 from calcidetect.anatomy.pixel_features import film_planes
 from calcidetect.anatomy.regions import Region
-from calcidetect.arrays import LabelImage
-from calcidetect.candidates import clusters, detect, measure, mimics, score, vessels
+from calcidetect.arrays import FloatImage, LabelImage
+from calcidetect.candidates import clusters, detect, dust_and_ink, measure, mimics, score, vessels
 from calcidetect.candidates.blobs import film_blobs
 from calcidetect.candidates.features import candidate_features
 from calcidetect.candidates.label_regions import centres
@@ -95,7 +95,9 @@ def scan(
     where = zones.find_zones(centres(labels), working, field, anatomy, region=place.name)
     kinds = mimics.label_kinds(labels, features, working, field, anatomy, region=place, areas=where.areas)
     least = score.OPERATING_POINT if min_score is None else min_score
-    candidates, labels = _kept(working, labels, features, kinds, where.words, least=least, tables=tables)
+    candidates, labels = _kept(
+        working, labels, features, kinds, where.words, film=radiograph.pixels, least=least, tables=tables
+    )
     words = ("no_bone",) * (not anatomy.bone.any()) + (TWO_LIMBS,) * (where.limbs == 2)
     report = Report(
         source=radiograph.source,
@@ -242,6 +244,7 @@ def _kept(
     kinds: npt.NDArray[np.str_],
     where: npt.NDArray[np.str_],
     *,
+    film: FloatImage,
     least: float,
     tables: BoostedTables,
 ) -> tuple[tuple[Candidate, ...], LabelImage]:
@@ -259,12 +262,12 @@ def _kept(
     number[order + 1] = np.arange(1, len(order) + 1)
     labels = clusters.merged(labels, number[leaders + 1] - 1)
     chosen = {name: column[order] for name, column in features.items()}
-    vessel = _vessels(labels, chosen["score"], pixel_mm=working.grid.nominal_mm)
+    seen = _looked_at_again(film, labels, kinds[order], chosen["score"], pixel_mm=working.grid.nominal_mm)
     candidates = measure.measure(
         working,
         labels,
         features=chosen,
-        kinds=np.where(vessel & (kinds[order] == MARK), "vascular", kinds[order]).tolist(),
+        kinds=seen.tolist(),
         zones=np.where(rings, "trachea", where)[order].tolist(),
         whole={name: column[order] for name, column in whole.items()},
         reasons=score.reasons(chosen, tables),
@@ -272,12 +275,20 @@ def _kept(
     return candidates, labels
 
 
-def _vessels(labels: LabelImage, scores: Column, *, pixel_mm: float) -> npt.NDArray[np.bool_]:
-    """Which candidates, by falling score, are walls of a vessel; below the operating point lines are chance."""
+def _looked_at_again(
+    film: FloatImage, labels: LabelImage, kinds: npt.NDArray[np.str_], scores: Column, *, pixel_mm: float
+) -> npt.NDArray[np.str_]:
+    """Kinds of candidates, by falling score, with those of dust, ink and walls of vessels.
+
+    They are looked for among what reaches the operating point; below it specks and lines are chance.
+    """
     sure = int((scores >= score.OPERATING_POINT).sum())
-    walls = np.zeros(len(scores), bool)
-    walls[:sure] = vessels.tram_tracks(np.where(labels <= sure, labels, 0).astype(np.int32), pixel_mm=pixel_mm)
-    return walls
+    clear = np.where(labels <= sure, labels, 0).astype(np.int32)
+    named = kinds.copy()
+    marked = kinds[:sure] == MARK
+    named[:sure][marked & dust_and_ink.lie_on_film(film, clear, pixel_mm=pixel_mm)] = "other"
+    named[:sure][marked & vessels.tram_tracks(clear, pixel_mm=pixel_mm)] = "vascular"
+    return named
 
 
 def _burden(candidates: tuple[Candidate, ...], grid: Grid) -> float | None:

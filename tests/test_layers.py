@@ -53,6 +53,7 @@ LAYERS = (
         "anatomy.knee_frame",
         "anatomy.shoulder_frame",
         "anatomy.thorax",
+        "candidates.dust_and_ink",
         "candidates.vessels",
     },  # where is what in a region
     {"candidates.promise"},

@@ -92,6 +92,7 @@ OSSICLE = {
     "contrast_mean": [0.5],
     "contrast_spread": [0.2],
     "radius_mm": [2.5],
+    "bone_24mm": [0.2],
 }
 
 
@@ -133,3 +134,15 @@ def test_grown_ups_have_sesamoids():
 def test_round_even_centres_of_a_childs_hand_are_no_marks_however_sure(changed, label):
     centre = OSSICLE | {"contrast_mean": [0.3], "contrast_spread": [0.07]} | changed
     assert kinds(["hand"], region=regions.get("hand"), score=[0.95], **centre) == [label]
+
+
+@pytest.mark.parametrize(
+    ("area", "bone", "label"), [("neck", 0.5, "other"), ("neck", 0.2, MARK), ("axilla", 0.5, MARK)]
+)
+def test_among_the_bones_of_the_neck_nothing_on_a_shoulder_film_is_a_mark(area, bone, label):
+    assert kinds([area], region=regions.get("shoulder"), score=[0.8], **OSSICLE | {"bone_24mm": [bone]}) == [label]
+
+
+@pytest.mark.parametrize(("score", "label"), [(0.83, "ossified"), (0.86, MARK)])
+def test_a_growth_plate_on_a_film_of_no_known_region_is_no_mark_unless_it_scores_high(score, label):
+    assert kinds([""], region=regions.get("other"), score=[score], **OSSICLE) == [label]

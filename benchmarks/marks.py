@@ -1,0 +1,166 @@
+"""What is marked on films as they are: regions named, marks on real calcification, on mimics and elsewhere, letters.
+
+    python benchmarks/marks.py FILMS --annotations FILE --out marks.json [--jobs N]
+
+FILMS is a folder, FILE says what is on its films (format: `annotated.py`). Nothing is put into the films: what is
+marked beside ``real`` and ``ignore`` boxes is wrong. Each film is scanned at the shipped operating point, with its
+annotated pixel pitch and, unless its file states one, as a picture whose pitch nobody knows. `accuracy.py` judges films
+with deposits put in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from calcidetect import __version__, pipeline
+from calcidetect.anatomy import regions
+from calcidetect.candidates.score import OPERATING_POINT
+from calcidetect.config import Config
+from calcidetect.errors import CalcidetectError
+from calcidetect.evaluate import MARGIN_MM, hits, inside_any
+from calcidetect.evaluation.truth import KnownFilm, read_truth
+from calcidetect.types import MARK, Candidate, Report, Source
+
+PITCHES = {"pitch given": True, "pitch unknown": False}
+RIGHT, OTHER, WRONG = "right", "other", "wrong"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmMarks:
+    """What one film got: its region and how right that is, marks by where they lie, and other labels with counts."""
+
+    film: str
+    annotated: str
+    named: str
+    region: str
+    real: int
+    found: int
+    mimics: tuple[dict[str, Any], ...]
+    wrong: tuple[dict[str, Any], ...]
+    labels: Mapping[str, int]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("films", type=Path, metavar="FILMS")
+    parser.add_argument("--annotations", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--out", type=Path, required=True, metavar="JSON")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes (1)")
+    given = parser.parse_args()
+    result = marks_on(given.films, read_truth(given.annotations), jobs=given.jobs)
+    given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(table(result))
+
+
+def marks_on(films: Path, known: Sequence[KnownFilm], *, jobs: int = 1) -> dict[str, Any]:
+    """Scan films of a folder that are known, and say of both `PITCHES` what was marked."""
+    there = [film for film in known if (films / film.name).is_file()]
+    result: dict[str, Any] = {
+        "version": __version__,
+        "settings_hash": Config().hash,
+        "operating_point": OPERATING_POINT,
+        "films": len(there),
+    }
+    with ProcessPoolExecutor(jobs) as pool:
+        for title, stated in PITCHES.items():
+            done = list(pool.map(partial(_scanned, films, stated=stated), there))
+            judged = [film for film in done if isinstance(film, FilmMarks)]
+            result[title] = _summed(judged) | {"failed": [text for text in done if isinstance(text, str)]}
+    return result
+
+
+def _scanned(films: Path, known: KnownFilm, *, stated: bool) -> FilmMarks | str:
+    """The film's marks, or why it could not be scanned."""
+    try:
+        scan = pipeline.scan(films / known.name, spacing_mm=known.mm_px if stated else None)
+    except CalcidetectError as error:
+        return f"{known.name}: {error}".replace(str(films / known.name), "it")
+    return judge(scan.report, known)
+
+
+def judge(report: Report, known: KnownFilm) -> FilmMarks:
+    """Say where the marks of one film lie: on real calcification, on mimics, or where nothing is."""
+    marks = report.marks
+    hit = hits(marks, known.deposits, pixel_mm=known.mm_px)
+    ignored = inside_any(marks, known.ignore, margin=MARGIN_MM / known.mm_px)
+    places = list(zip(marks, hit.tolist(), ignored.tolist(), strict=True))
+    return FilmMarks(
+        film=known.name,
+        annotated=known.region,
+        named=report.region,
+        region=region_is(report.region, known.region),
+        real=len(known.deposits),
+        found=len({at for at in hit.tolist() if at >= 0}),
+        mimics=tuple(_mark(mark) for mark, at, mimic in places if at < 0 and mimic),
+        wrong=tuple(_mark(mark) for mark, at, mimic in places if at < 0 and not mimic),
+        labels=Counter(c.label for c in report.candidates if c.label != MARK),
+    )
+
+
+def region_is(named: str, annotated: str) -> str:
+    """Whether a film's region is right, `OTHER` (nothing is claimed) or wrong.
+
+    Legs and forearms have no region of their own: any is right that such films may be taken for.
+    """
+    if named == "other":
+        return RIGHT if annotated == "other" else OTHER
+    own = annotated in regions.NAMES
+    said = regions.recognise(Source(path="", pixel_hash="", body_part=annotated)).name
+    return RIGHT if named == said or (not own and annotated in regions.get(named).looks) else WRONG
+
+
+def _mark(mark: Candidate) -> dict[str, Any]:
+    box = [mark.x0, mark.y0, mark.x1, mark.y1]
+    return {"score": round(mark.score, 3), "zone": mark.zone, "look": mark.look, "box": box}
+
+
+def _summed(films: Sequence[FilmMarks]) -> dict[str, Any]:
+    return {
+        "regions": Counter(film.region for film in films),
+        "real": sum(film.real for film in films),
+        "found": sum(film.found for film in films),
+        "marks_on_mimics": sum(len(film.mimics) for film in films),
+        "wrong_marks": sum(len(film.wrong) for film in films),
+        "labels": sum((Counter(film.labels) for film in films), Counter()),
+        "each_film": [dataclasses.asdict(film) for film in films],
+    }
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """Lines of text: for both pitches the counts, then each film with a doubtful region or a mark that is not right."""
+    lines = [
+        f"calcidetect {result['version']}, settings {result['settings_hash']}, {result['films']} films as they are"
+    ]
+    for title in PITCHES:
+        part = result[title]
+        lines += ["", f"{title}: regions " + _counts(part["regions"])]
+        lines += [f"  real calcification marked {part['found']} of {part['real']}"]
+        lines += [f"  marks on mimics {part['marks_on_mimics']}, elsewhere {part['wrong_marks']}"]
+        lines += ["  labelled, no mark: " + _counts(part["labels"])]
+        lines += [line for film in part["each_film"] for line in _film_lines(film)]
+        lines += [f"  failed: {text}" for text in part["failed"]]
+    return "\n".join(lines)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
+
+
+def _film_lines(film: Mapping[str, Any]) -> list[str]:
+    lines = [] if film["region"] == RIGHT else [f"  {film['film']}: {film['annotated']} named {film['named']}"]
+    for word, marks in (("mimic", film["mimics"]), ("wrong", film["wrong"])):
+        lines += [f"  {film['film']}: {word} {m['score']:.2f} {m['zone']}, {m['look']}, {m['box']}" for m in marks]
+    return lines
+
+
+if __name__ == "__main__":
+    main()
