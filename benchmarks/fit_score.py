@@ -4,8 +4,8 @@
 
 FOLDER of --bone holds what fit_bone.py wrote: each film is scanned with bone tables that never saw it. Every film with
 polygons of soft tissue is used once as it is and COPIES times with deposits in it and another gain, latitude, sharpness
-and pitch; the film as it is and its first copies give the figures. Films without polygons are backgrounds, used once
-each, with deposits where the program itself sees soft tissue. Phantoms join every fit.
+and pitch; the film as it is and its first copies give the figures. Films without polygons are backgrounds, used
+BACKGROUND_COPIES times each, with deposits where the program itself sees soft tissue. Phantoms join every fit.
 Candidates that hit a deposit (or real calcification) are right, those in ``ignore`` boxes are left out, all others
 wrong. Writes ``score.json``, calibrated on films left out, and prints the FROC of films left out.
 """
@@ -41,6 +41,7 @@ from sklearn.linear_model import LogisticRegression
 from calcidetect import ops, pipeline
 from calcidetect.anatomy import bone
 from calcidetect.anatomy.pixel_features import film_planes
+from calcidetect.anatomy.thorax import find_thorax
 from calcidetect.candidates.label_regions import centres
 from calcidetect.config import Config
 from calcidetect.evaluate import MARGIN_MM, Truth, froc, hits, inside_any, sensitivity_at
@@ -67,6 +68,8 @@ PITCH_ERRORS = (0.2, 0.3)
 NO_BONE, NO_LUNG = 0.2, 0.2
 BONE_GAP_MM = 0.8
 """Soft tissue of a background: less likely bone or lung than this, and this far from bone."""
+
+BACKGROUND_COPIES = 2
 
 BACKGROUND_WEIGHT = 0.5
 """Of a background's candidates. The more they weigh, the better collections do that are left out (mean sensitivity
@@ -131,10 +134,9 @@ def film_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], masks: Path) 
 
 
 def background_copy(
-    job: tuple[int, AnnotatedFilm], *, bone_folder: Path, rng: np.random.Generator
+    film: AnnotatedFilm, *, bone_folder: Path, rng: np.random.Generator
 ) -> tuple[Radiograph, tuple] | None:
     """A film without polygons, varied, with deposits where the program sees soft tissue; None where it sees none."""
-    _, film = job
     radiograph = load_film(film)
     allowed, step = own_soft_tissue(radiograph, bone_tables(bone_folder, film.fold))
     if not allowed.any():
@@ -163,11 +165,10 @@ def scan_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: 
     return Sample(film=job[0], fold=film.fold, names=names, features=features, deposit=deposit, easy=easy)
 
 
-def scan_background(job: tuple[int, AnnotatedFilm], *, bone_folder: Path) -> Sample | None:
-    """Scan a `background_copy`."""
-    number, film = job
-    rng = np.random.default_rng([number, 1])
-    copy = background_copy(job, bone_folder=bone_folder, rng=rng)
+def scan_background(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: Path) -> Sample | None:
+    """Scan `background_copy` `job[1]`, counted from 1, of film `job[0]`."""
+    film, rng = films[job[0]], np.random.default_rng(job)
+    copy = background_copy(film, bone_folder=bone_folder, rng=rng)
     if copy is None:
         return None
     radiograph, deposits = copy
@@ -222,7 +223,11 @@ def crowded(places: np.ndarray, pixel_mm: float, rng: np.random.Generator) -> np
 
 
 def own_soft_tissue(radiograph: Radiograph, tables: bone.BoneTables) -> tuple[np.ndarray, float]:
-    """What the program takes for soft tissue outside lung, on the film's own grid, and its bone step."""
+    """What the program takes for soft tissue outside lung, on the film's own grid, and its bone step.
+
+    On a frontal chest film nothing inside the rib cage or below it is taken: no deposit is searched there, and one put
+    there taught the scorer to mark heart and ribs.
+    """
     config = Config()
     working, field = working_film(radiograph, config)
     if not field.body.any():
@@ -232,6 +237,9 @@ def own_soft_tissue(radiograph: Radiograph, tables: bone.BoneTables) -> tuple[np
     pixel_mm = working.grid.nominal_mm
     clear = (anatomy.bone_probability < NO_BONE) & (anatomy.lung_probability < NO_LUNG)
     apart = (anatomy.bone_distance_px * pixel_mm > BONE_GAP_MM) & (anatomy.skin_distance_px * pixel_mm > 1)
+    thorax = find_thorax(anatomy, pixel_mm=pixel_mm)
+    if thorax is not None:
+        clear &= ~np.maximum.accumulate(thorax.cage, axis=0)
     return ops.resize_mask(clear & apart & field.body, radiograph.grid.shape), anatomy.bone_step
 
 
@@ -349,7 +357,7 @@ def main() -> None:
     given = parser.parse_args()
     everything = read_annotations(given.films, given.annotations)
     films = [film for film in everything if film.soft]
-    backgrounds = list(enumerate(film for film in everything if not film.soft))
+    backgrounds = [film for film in everything if not film.soft]
     copies = range(given.copies + 1)
     plain, more = (
         [(i, copy) for i in range(len(films)) for copy in copies if (copy > PLAIN_COPIES) == extra]
@@ -359,7 +367,9 @@ def main() -> None:
         work = partial(scan_copy, films=films, bone_folder=given.bone, masks=given.masks)
         samples = list(pool.map(work, plain, chunksize=4))
         others = list(pool.map(work, more, chunksize=4))
-        others += pool.map(partial(scan_background, bone_folder=given.bone), backgrounds, chunksize=4)
+        work = partial(scan_background, films=backgrounds, bone_folder=given.bone)
+        jobs = [(i, copy) for i in range(len(backgrounds)) for copy in range(1, BACKGROUND_COPIES + 1)]
+        others += pool.map(work, jobs, chunksize=4)
         others += pool.map(partial(scan_phantom, bone_folder=given.bone), range(given.phantoms))
     others = [sample for sample in others if sample is not None]
     reached = sum(len(set(sample.deposit[sample.deposit >= 0])) for sample in samples)

@@ -11,7 +11,7 @@ from calcidetect.config import unpinned
 from calcidetect.errors import ConfigError
 from calcidetect.trees import BoostedTables, contributions, load_tables, log_odds, parse_tables, probability
 
-OPERATING_POINT = 0.7
+OPERATING_POINT = 0.65
 """Shipped least score of a mark; see benchmarks/README.md for the false marks a film that it costs."""
 
 
