@@ -31,7 +31,7 @@ GAP_LEVEL = 0.01  # of the film's range above air at the border: the mean level 
 RIM_MM = 8.0  # width of the field's rim that air reaches
 LEVELS = 3  # how many levels of air are looked for
 MIN_WEIGHT = 0.05  # of the window's pixels that must be air for its level to count
-AIR_LEAST_SIGMA_PX = 3.0  # see `ops.smooth_small`; lets that level be halved once more: 0.2 % of a body at most, 32 films
+AIR_LEAST_SIGMA_PX = 3.0  # of that level; see `ops.smooth_small`. Halved once more, 0.2 % of a body changes at most
 ROUNDS = 5  # of learning the level of air and widening air to the skin
 
 
