@@ -102,7 +102,7 @@ def judge(report: Report, known: KnownFilm) -> FilmMarks:
         found=len({at for at in hit.tolist() if at >= 0}),
         mimics=tuple(_mark(mark) for mark, at, mimic in places if at < 0 and mimic),
         wrong=tuple(_mark(mark) for mark, at, mimic in places if at < 0 and not mimic),
-        labels=Counter(c.label for c in report.candidates if c.label != MARK),
+        labels=dict(Counter(c.label for c in report.candidates if c.label != MARK)),
     )
 
 
