@@ -91,7 +91,7 @@ def log_odds(tables: BoostedTables, planes: Sequence[npt.NDArray[np.float32]]) -
     if len(planes) != len(tables.names):
         raise ValueError(f"expected {len(tables.names)} features, got {len(planes)}")
     result = np.full(len(planes[0]), tables.bias, np.float32)
-    parts = max(1, round(len(result) / CHUNK))
+    parts = max(round(len(result) / CHUNK), min(len(result), 1))
     for start, stop in pairwise(np.linspace(0, len(result), parts + 1).astype(int).tolist()):
         _add_chunk(tables, [np.ascontiguousarray(plane[start:stop]) for plane in planes], result[start:stop])
     return result

@@ -31,7 +31,6 @@ GAP_LEVEL = 0.01  # of the film's range above air at the border: the mean level 
 RIM_MM = 8.0  # width of the field's rim that air reaches
 LEVELS = 3  # how many levels of air are looked for
 MIN_WEIGHT = 0.05  # of the window's pixels that must be air for its level to count
-AIR_LEAST_SIGMA_PX = 3.0  # of that level; see `ops.smooth_small`. Halved once more, 0.2 % of a body changes at most
 ROUNDS = 5  # of learning the level of air and widening air to the skin
 
 
@@ -187,9 +186,8 @@ def _end_of_darkest_peak(values: FloatImage) -> float:
 
 def _air_level(air: Mask, smooth: FloatImage, *, window: float) -> tuple[FloatImage, Mask]:
     """Level of air around each pixel, and where enough of it is near."""
-    weight, factor = ops.smooth_small(air.astype(np.float32), window, AIR_LEAST_SIGMA_PX)
-    total, _ = ops.smooth_small(smooth * air, window, AIR_LEAST_SIGMA_PX)
-    level = (total / np.maximum(weight, 1e-6)).astype(np.float32, copy=False)
+    weight, factor = ops.smooth_small(air.astype(np.float32), window)
+    level = (ops.smooth_small(smooth * air, window)[0] / np.maximum(weight, 1e-6)).astype(np.float32, copy=False)
     return ops.enlarge(level, factor, air.shape), ops.enlarge(weight, factor, air.shape) > MIN_WEIGHT
 
 
