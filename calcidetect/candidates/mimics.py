@@ -173,14 +173,13 @@ def _axis(even: FloatImage, body: Mask, *, pixel_mm: float) -> npt.NDArray[np.fl
 
 def _darkest_path(darkness: FloatImage) -> npt.NDArray[np.intp]:
     """Column per row of the path from top to bottom with the greatest sum, moving at most one column a row."""
-    total, came_from = darkness[0].copy(), []
-    steps = np.array([-1, 0, 1])
+    total, came_from = np.pad(darkness[0], 1, constant_values=-np.inf), []
     for row in darkness[1:]:
-        shifted = np.stack([np.roll(total, -step) for step in steps])
-        best = shifted.argmax(axis=0)
-        came_from.append(np.clip(np.arange(len(total)) + steps[best], 0, len(total) - 1))
-        total = row + shifted[best, np.arange(len(total))]
-    path = [int(total.argmax())]
+        before = np.stack([total[:-2], total[1:-1], total[2:]])
+        best = before.argmax(axis=0)
+        came_from.append(np.arange(len(row)) + best - 1)
+        total[1:-1] = row + before.max(axis=0)
+    path = [int(total[1:-1].argmax())]
     for origin in reversed(came_from):
         path.append(int(origin[path[-1]]))
     return np.array(path[::-1])
