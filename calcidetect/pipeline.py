@@ -258,7 +258,7 @@ def _kept(
     order = np.argsort(-scores, kind="stable")
     order = order[leaders[order] == order]
     order = order[(scores[order] >= least) | rings[order]]
-    number = np.zeros(len(kinds) + 1, np.int32)
+    number = np.zeros(len(kinds) + 1, np.intp)
     number[order + 1] = np.arange(1, len(order) + 1)
     labels = clusters.merged(labels, number[leaders + 1] - 1)
     chosen = {name: column[order] for name, column in features.items()}
