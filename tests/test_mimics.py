@@ -146,6 +146,6 @@ def test_among_the_bones_of_the_neck_nothing_on_a_shoulder_film_is_a_mark(area, 
     assert kinds([area], region=regions.get("shoulder"), score=[0.8], **OSSICLE | {"bone_24mm": [bone]}) == [label]
 
 
-@pytest.mark.parametrize(("score", "label"), [(0.83, "ossified"), (0.86, MARK)])
+@pytest.mark.parametrize(("score", "label"), [(0.88, "ossified"), (0.92, MARK)])
 def test_a_growth_plate_on_a_film_of_no_known_region_is_no_mark_unless_it_scores_high(score, label):
     assert kinds([""], region=regions.get("other"), score=[score], **OSSICLE) == [label]
