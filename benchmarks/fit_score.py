@@ -8,6 +8,9 @@ and pitch; the film as it is and its first copies give the figures. Films withou
 BACKGROUND_COPIES times each, with deposits where the program itself sees soft tissue. Phantoms join every fit.
 Candidates that hit a deposit (or real calcification) are right, those in ``ignore`` boxes are left out, all others
 wrong. Writes ``score.json``, calibrated on films left out, and prints the FROC of films left out.
+
+``score_chest.json`` is fitted on chest films and phantoms alone: ``--region chest --background-weight 0.3 --phantoms 30
+--phantom-weight 0.3``.
 """
 
 from __future__ import annotations
@@ -166,7 +169,9 @@ def scan_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: 
     return Sample(film=job[0], fold=film.fold, names=names, features=features, deposit=deposit, easy=easy)
 
 
-def scan_background(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: Path) -> Sample | None:
+def scan_background(
+    job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder: Path, weight: float
+) -> Sample | None:
     """Scan `background_copy` `job[1]`, counted from 1, of film `job[0]`."""
     film, rng = films[job[0]], np.random.default_rng(job)
     copy = background_copy(film, bone_folder=bone_folder, rng=rng)
@@ -183,7 +188,7 @@ def scan_background(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_fo
         features=features[seen],
         deposit=deposit[seen],
         easy=np.array([is_easy(d) for d in deposits], bool),
-        weight=BACKGROUND_WEIGHT,
+        weight=weight,
     )
 
 
@@ -244,9 +249,9 @@ def own_soft_tissue(radiograph: Radiograph, tables: bone.BoneTables) -> tuple[np
     return ops.resize_mask(clear & apart & field.body, radiograph.grid.shape), anatomy.bone_step
 
 
-def scan_phantom(seed: int, *, bone_folder: Path) -> Sample:
+def scan_phantom(seed: int, *, bone_folder: Path, weight: float) -> Sample:
     """Scan a synthetic film, varied; its mimics are ignored."""
-    radiograph, phantom = phantom_film(sorted(KINDS)[seed % len(KINDS)], PHANTOM_SEED + seed)
+    radiograph, phantom = phantom_film(phantom_kind(seed), PHANTOM_SEED + seed)
     marks = [d for d in phantom.deposits if d.label == MARK]
     truths = [Truth(box=(d.x0, d.y0, d.x1, d.y1), row=d.row, col=d.col) for d in marks]
     mimics = [(d.x0, d.y0, d.x1, d.y1) for d in phantom.deposits if d.label != MARK]
@@ -261,8 +266,12 @@ def scan_phantom(seed: int, *, bone_folder: Path) -> Sample:
         features=features[seen],
         deposit=deposit[seen],
         easy=np.ones(len(marks), bool),
-        weight=PHANTOM_WEIGHT,
+        weight=weight,
     )
+
+
+def phantom_kind(seed: int) -> str:
+    return sorted(KINDS)[seed % len(KINDS)]
 
 
 def scan(radiograph: Radiograph, tables: bone.BoneTables, truths, ignore, pixel_mm: float):
@@ -355,8 +364,12 @@ def main() -> None:
     parser = fit_parser(__doc__, phantoms=45)
     parser.add_argument("--bone", type=Path, required=True)
     parser.add_argument("--copies", type=int, default=9)
+    parser.add_argument("--region", help="fit on films of this region alone")
+    parser.add_argument("--background-weight", type=float, default=BACKGROUND_WEIGHT)
+    parser.add_argument("--phantom-weight", type=float, default=PHANTOM_WEIGHT)
     given = parser.parse_args()
     everything = read_annotations(given.films, given.annotations)
+    everything = [film for film in everything if given.region in (None, film.region)]
     films = [film for film in everything if film.soft]
     backgrounds = [film for film in everything if not film.soft]
     copies = range(given.copies + 1)
@@ -368,10 +381,11 @@ def main() -> None:
         work = partial(scan_copy, films=films, bone_folder=given.bone, masks=given.masks)
         samples = list(pool.map(work, plain, chunksize=4))
         others = list(pool.map(work, more, chunksize=4))
-        work = partial(scan_background, films=backgrounds, bone_folder=given.bone)
+        work = partial(scan_background, films=backgrounds, bone_folder=given.bone, weight=given.background_weight)
         jobs = [(i, copy) for i in range(len(backgrounds)) for copy in range(1, BACKGROUND_COPIES + 1)]
         others += pool.map(work, jobs, chunksize=4)
-        others += pool.map(partial(scan_phantom, bone_folder=given.bone), range(given.phantoms))
+        work = partial(scan_phantom, bone_folder=given.bone, weight=given.phantom_weight)
+        others += pool.map(work, (n for n in range(given.phantoms) if given.region in (None, phantom_kind(n))))
     others = [sample for sample in others if sample is not None]
     reached = sum(len(set(sample.deposit[sample.deposit >= 0])) for sample in samples)
     candidates = np.mean([len(sample.deposit) for sample in samples])
@@ -381,7 +395,8 @@ def main() -> None:
     slope, offset = calibration(samples, scores)
     operating_points(samples, scores, slope, offset)
     model = fit(samples + others)
-    (given.out / "score.json").write_text(boosting.tables_json(model, list(samples[0].names), slope, offset))
+    name = f"score_{given.region}.json" if given.region else "score.json"
+    (given.out / name).write_text(boosting.tables_json(model, list(samples[0].names), slope, offset))
 
 
 if __name__ == "__main__":

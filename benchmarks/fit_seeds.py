@@ -89,7 +89,7 @@ def copy_blobs(job: tuple[int, int], *, films: list[AnnotatedFilm], bone_folder:
 
 
 def background_blobs(job: tuple[int, AnnotatedFilm], *, bone_folder: Path) -> Blobs | None:
-    copy = background_copy(job, bone_folder=bone_folder, rng=np.random.default_rng([job[0], 2]))
+    copy = background_copy(job[1], bone_folder=bone_folder, rng=np.random.default_rng([job[0], 2]))
     return None if copy is None else film_blobs_of(copy[0], job[1], bone_folder, copy[1], None)
 
 

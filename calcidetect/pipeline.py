@@ -87,8 +87,8 @@ def scan(
     started = time.perf_counter()
     radiograph = film if isinstance(film, Radiograph) else readers.load(film, spacing_mm=spacing_mm)
     given = None if region == "auto" else regions.get(region)
-    tables = score.tables_of(config.score.tables)
     working, field, place, trouble = find_region(radiograph, config, given=given)
+    tables = score.tables_of(config.score.tables, place.name)
     found = find(working, field, config)
     anatomy, labels = found.anatomy, found.labels
     features = found.features | {"score": score.scores(found.features, tables)}

@@ -9,10 +9,12 @@ from films import radiograph_of, write_dicom
 from pydicom.data import get_testdata_file
 
 from calcidetect import ops
+from calcidetect.candidates import score
 from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError
 from calcidetect.phantom import make_phantom
 from calcidetect.pipeline import scan, to_working_grid
+from calcidetect.trees import load_tables
 from calcidetect.types import LOOKS
 
 
@@ -105,6 +107,16 @@ def test_a_higher_least_score_keeps_the_best_of_the_same_candidates(shoulder):
     assert [c.score for c in some.report.candidates] == [
         c.score for c in everything.report.candidates if c.score >= 0.3
     ]
+
+
+def test_films_of_a_region_with_its_own_scorer_are_scored_by_it(shoulder, monkeypatch):
+    _, film, everything = shoulder
+    usual = [c.score for c in everything.report.candidates]
+    as_chest = scan(film, region="chest", min_score=0.0).report.candidates
+    assert [c.score for c in as_chest] != usual
+    assert {*load_tables("score_chest").names} <= {*as_chest[0].features}
+    monkeypatch.setattr(score, "OWN_TABLES", {})
+    assert [c.score for c in scan(film, region="chest", min_score=0.0).report.candidates] == usual
 
 
 def test_most_deposits_of_a_phantom_have_a_candidate(shoulder):

@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
 
+from calcidetect.anatomy.regions import NAMES
+from calcidetect.candidates.score import OWN_TABLES, tables_of
+from calcidetect.config import Config
 from calcidetect.trees import CHUNK, BoostedTables, contributions, load_tables, log_odds, probability
 
 
@@ -59,9 +62,22 @@ def test_probability_of_even_odds_is_one_half():
     assert probability(np.array([-1e9, 1e9], np.float32)).tolist() == pytest.approx([0, 1], abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["bone_guess", "bone", "lung", "score"])
+@pytest.mark.parametrize("name", ["bone_guess", "bone", "lung", "seeds", "score", *OWN_TABLES.values()])
 def test_shipped_tables_are_complete(name):
     shipped = load_tables(name)
     assert len(set(shipped.names)) == len(shipped.names)
     assert np.isfinite(shipped.leaf).all()
     assert shipped.feature.min() >= 0
+
+
+def test_chest_films_have_a_scorer_of_their_own_unless_another_is_chosen(tmp_path):
+    assert tables_of("", "chest") is load_tables("score_chest")
+    assert tables_of("", "hand") is tables_of("") is load_tables("score")
+    chosen = tmp_path / "scores.json"
+    chosen.write_text('{"names":["contrast_mean"],"feature":[[0]],"threshold":[[0.5]],"leaf":[[0,1]],"bias":0}')
+    setting = Config().replace({"score.tables": str(chosen)}).score.tables
+    assert {tables_of(setting, region).names for region in NAMES} == {("contrast_mean",)}
+
+
+def test_regions_with_a_scorer_of_their_own_exist():
+    assert set(OWN_TABLES) <= set(NAMES)
