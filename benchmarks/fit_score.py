@@ -73,6 +73,7 @@ BONE_GAP_MM = 0.8
 """Soft tissue of a background: less likely bone or lung than this, and this far from bone."""
 
 BACKGROUND_COPIES = 2
+"""The shipped tables saw 1,408 copies of 806 backgrounds: four of each JSRT film, one or two of the others."""
 
 BACKGROUND_WEIGHT = 0.5
 """Of a background's candidates. The more they weigh, the better collections do that are left out (mean sensitivity
@@ -86,6 +87,8 @@ FALSE_SHARE = 0.22
 """Of the false candidates, drawn at random, a fit sees this share, with the weight of all."""
 
 ROUNDS, DEPTH, RATE = 700, 6, 0.055
+"""The shipped tables of chest films are 600."""
+
 IGNORED = -2
 NOT_COUNTED = -1
 

@@ -54,14 +54,13 @@ def masked_gaussian_at(
 ) -> npt.NDArray[np.float32]:
     """`masked_gaussian` at n places, given as flat indices: float32 (n,); `least_sigma` as in `smooth_small`."""
     weight: FloatImage = mask.astype(np.float32)
-    blurred = (enlarge(*smooth_small(plane, sigma, least_sigma), mask.shape) for plane in (image * weight, weight))
-    total, share = (plane.ravel()[flat] for plane in blurred)
+    total, share = (smooth(plane, sigma, least_sigma).ravel()[flat] for plane in (image * weight, weight))
     return (total / np.maximum(share, np.float32(1e-6))).astype(np.float32, copy=False)
 
 
-def smooth(image: FloatImage, sigma: float) -> FloatImage:
+def smooth(image: FloatImage, sigma: float, least_sigma: float = LEAST_SIGMA) -> FloatImage:
     """Gaussian blur; wide ones are computed on a reduced copy (within 1 % of the range of the exact result)."""
-    return enlarge(*smooth_small(image, sigma), image.shape)
+    return enlarge(*smooth_small(image, sigma, least_sigma), image.shape)
 
 
 def smooth_small(image: FloatImage, sigma: float, least_sigma: float = LEAST_SIGMA) -> tuple[FloatImage, int]:
@@ -417,6 +416,11 @@ def _exchanges(count: int) -> tuple[tuple[int, int], ...]:
 def look_up(index: npt.NDArray[np.uint8], table: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Entries (n,) of a table of 256 by uint8 (n,) `index`."""
     return cv2.LUT(index, table).ravel()
+
+
+def normal_sigma(residual: npt.NDArray[np.floating]) -> float:
+    """Sigma of normal noise by the median size of its residuals, which outliers don't move; 0 without any."""
+    return 1.4826 * float(np.median(np.abs(residual))) if residual.size else 0.0
 
 
 def compact(labels: LabelImage) -> LabelImage:

@@ -35,9 +35,6 @@ EDGE_REACH_PX = 2
 MARGIN_MM = 1.5
 """Surroundings reach this far around a candidate's box."""
 
-NORMAL_SIGMA = 1.4826
-"""Standard deviation of normal noise over its median absolute deviation."""
-
 
 def lie_on_film(film: FloatImage, labels: LabelImage, *, pixel_mm: float) -> npt.NDArray[np.bool_]:
     """Say which candidates are nothing but specks, or strokes that were drawn.
@@ -88,8 +85,9 @@ def _lies_on_film(window: FloatImage, inside: Mask, *, largest_px: float) -> boo
     labels, boxes, _ = ops.components(window >= level + height / 2)
     parts = np.unique(labels[inside])
     parts = parts[parts > 0]
-    grain = NORMAL_SIGMA * float(np.median(np.abs(around - level)))
-    is_speck = height >= SPECK_NOISE * grain and boxes[parts - 1, 4].max(initial=0) <= largest_px
+    is_speck = (
+        height >= SPECK_NOISE * ops.normal_sigma(around - level) and boxes[parts - 1, 4].max(initial=0) <= largest_px
+    )
     return bool(is_speck or _is_ink((window - level) / height, np.isin(labels, parts)))
 
 

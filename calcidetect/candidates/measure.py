@@ -58,14 +58,16 @@ def measure(
             reasons=reason,
             **_score_and_features(features, number - 1),
             **_surroundings(seen, number - 1, radiograph.grid),
-            **_geometry(inside, parts, np.array([box[0].start, box[1].start]), radiograph.grid),
-            flags=_flags(parts, seen["bone_distance_mm"][number - 1] / radiograph.grid.nominal_mm),
+            **_geometry(
+                labels[box] == number,
+                np.array([box[0].start, box[1].start]),
+                radiograph.grid,
+                bone_distance_px=seen["bone_distance_mm"][number - 1] / radiograph.grid.nominal_mm,
+            ),
         )
         for number, (box, kind, place, reason) in enumerate(
             zip(ops.label_boxes(labels), kinds, places, why, strict=True), start=1
         )
-        for inside in (labels[box] == number,)
-        for parts in (_parts(inside),)
     )
 
 
@@ -83,8 +85,9 @@ def _surroundings(features: Mapping[str, Column], index: int, grid: Grid) -> dic
     }
 
 
-def _geometry(inside: Mask, parts: int, corner: npt.NDArray[np.intp], grid: Grid) -> dict[str, Any]:
-    """Box, centre, area, outline and look of the pixels `inside` a window at `corner`, which fall in `parts`."""
+def _geometry(inside: Mask, corner: npt.NDArray[np.intp], grid: Grid, *, bone_distance_px: float) -> dict[str, Any]:
+    """Box, centre, area, outline, look and flags of the pixels `inside` a window at `corner`."""
+    parts = len(ops.components(inside)[1])
     outline = ops.contour(inside if parts == 1 else ops.convex_hull(inside))
     rows, cols = np.nonzero(inside)
     corners = np.array([corner, corner + inside.shape]) - 0.5
@@ -103,12 +106,5 @@ def _geometry(inside: Mask, parts: int, corner: npt.NDArray[np.intp], grid: Grid
         "diameter_mm": 2 * float(np.sqrt(area_mm2 / np.pi)) if area_mm2 else None,
         "contour": tuple((r, c) for r, c in grid.to_source(outline + corner).tolist()),
         "look": look(inside, pixel_mm=grid.nominal_mm),
+        "flags": ("touches_bone",) * bool(bone_distance_px < TOUCHING_PX) + ("several_parts",) * (parts > 1),
     }
-
-
-def _flags(parts: int, bone_distance_px: float) -> tuple[str, ...]:
-    return ("touches_bone",) * bool(bone_distance_px < TOUCHING_PX) + ("several_parts",) * (parts > 1)
-
-
-def _parts(inside: Mask) -> int:
-    return len(ops.components(inside)[1])

@@ -16,8 +16,9 @@ OPERATING_POINT = 0.65
 
 
 OWN_TABLES = {"chest": "score_chest"}
-"""Shipped tables of regions that have their own. Those of chest films were fitted on chest films alone: on three groups
-of these left out, mean sensitivity 0.53, 0.56 and 0.56, by the tables of all regions 0.52, 0.51 and 0.50."""
+"""Shipped tables of regions that have their own. Those of chest films were fitted on chest films and phantoms alone: on
+three groups of films left out, yet without phantoms, mean sensitivity 0.53, 0.56 and 0.56, by the tables of all regions
+0.52, 0.51 and 0.50."""
 
 REASONS = 8
 """How many features a candidate's score is explained by."""
@@ -25,6 +26,13 @@ REASONS = 8
 
 def tables_of(setting: str, region: str = "") -> BoostedTables:
     """Tables that score candidates: the shipped ones of a region, or those of the setting ``score.tables`` for all.
+
+    Parameters
+    ----------
+    setting
+        Value of ``score.tables``; empty for the shipped ones.
+    region
+        A name of `regions.names`; empty, as most names, for the tables of all regions.
 
     Raises
     ------

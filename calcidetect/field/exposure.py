@@ -195,8 +195,7 @@ def _skin_step(smooth: FloatImage, air: Mask, level: FloatImage, settings: Expos
     """How far above the level of air the skin line lies, by the noise of air."""
     flat = np.flatnonzero(air)
     some = flat[:: max(1, flat.size // 100_000)]
-    residual = np.abs(smooth.ravel()[some] - level.ravel()[some])
-    noise = 1.4826 * float(np.median(residual)) if residual.size else 0.0
+    noise = ops.normal_sigma(smooth.ravel()[some] - level.ravel()[some])
     return np.float32(min(max(settings.skin_sigmas * noise, settings.min_skin_step), settings.max_skin_step))
 
 
