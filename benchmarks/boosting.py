@@ -7,7 +7,21 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from catboost import CatBoostClassifier
+from catboost import CatBoostClassifier, CatBoostRegressor
+
+Model = CatBoostClassifier | CatBoostRegressor
+
+COMMON = {
+    "l2_leaf_reg": 5,
+    "rsm": 0.4,
+    "bootstrap_type": "Bernoulli",
+    "subsample": 0.7,
+    "random_seed": 0,
+    "thread_count": 2,
+    "verbose": 0,
+    "allow_writing_files": False,
+}
+"""What all fits have in common."""
 
 NEVER = 3.0e38
 """Threshold of a question that is always answered no: pads tables that are less deep than the deepest."""
@@ -15,23 +29,19 @@ NEVER = 3.0e38
 
 def fit(features: np.ndarray, truth: np.ndarray, weight: np.ndarray, *, rounds: int, depth: int, rate: float = 0.08):
     """Fit `rounds` tables of `depth` questions; each table may choose from two fifths of the features."""
-    model = CatBoostClassifier(
-        iterations=rounds,
-        depth=depth,
-        learning_rate=rate,
-        l2_leaf_reg=5,
-        rsm=0.4,
-        bootstrap_type="Bernoulli",
-        subsample=0.7,
-        random_seed=0,
-        thread_count=2,
-        verbose=0,
-        allow_writing_files=False,
-    )
+    model = CatBoostClassifier(iterations=rounds, depth=depth, learning_rate=rate, **COMMON)
     return model.fit(features, truth, sample_weight=weight)
 
 
-def tables_json(model: CatBoostClassifier, names: list[str], slope: float = 1.0, offset: float = 0.0) -> str:
+def fit_value(features: np.ndarray, truth: np.ndarray, weight: np.ndarray, *, rounds: int, depth: int, rate: float):
+    """Fit tables as `fit` does, whose sum is a value, by least squares."""
+    model = CatBoostRegressor(iterations=rounds, depth=depth, learning_rate=rate, **COMMON)
+    return model.fit(features, truth, sample_weight=weight)
+
+
+def tables_json(
+    model: CatBoostClassifier | CatBoostRegressor, names: list[str], slope: float = 1.0, offset: float = 0.0
+) -> str:
     """The model as JSON, its log-odds times `slope` plus `offset`; features that no table asks of are left out."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.json"

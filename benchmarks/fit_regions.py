@@ -26,7 +26,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
 from calcidetect import pipeline
-from calcidetect.anatomy import region_model, regions
+from calcidetect.anatomy import film_size, region_model, regions
 from calcidetect.anatomy.region_model import RegionModel, Vector
 from calcidetect.config import Config
 from calcidetect.reading import readers
@@ -121,7 +121,7 @@ class Film:
 def reduced_film(radiograph: Radiograph, look: str, *, mm_px: float, number: int) -> Film:
     working, field = pipeline.first_field(radiograph, Config(), field_width_mm=Config().grid.field_width_mm)
     pixels, body = region_model.reduced(working, field)
-    side_mm = pipeline.longer_side(field) * working.grid.step[0] * mm_px
+    side_mm = film_size.longer_side(field) * working.grid.step[0] * mm_px
     return Film(pixels=pixels, body=body, look=look, size=float(np.log(side_mm)), number=number)
 
 

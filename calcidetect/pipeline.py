@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.anatomy import background, bone, region_model, regions, zones
+from calcidetect.anatomy import background, bone, film_size, region_model, regions, zones
 from calcidetect.anatomy.bone import BoneTables
 from calcidetect.anatomy.pixel_features import film_planes
 from calcidetect.anatomy.regions import Region
@@ -156,7 +156,8 @@ def find_region(
 ) -> tuple[Radiograph, Field, Region, tuple[str, ...]]:
     """Bring a film to the working grid, find its exposed field, and the body region that it shows.
 
-    Where the file has no spacing, the field is found once more at the pitch that the picture suggests.
+    Where the file has no spacing, the field is found once more at the pitch that the looks of the picture suggest, and
+    again at that which the size of its structures does.
 
     Parameters
     ----------
@@ -183,7 +184,11 @@ def find_region(
         place, flags = regions.decide(regions.recognise(radiograph.source), look) if given is None else (given, ())
         flags += ("unlike_films",) * look.strange
         width_mm = regions.field_width_mm(place, look)
-        return *_resized_field(radiograph, config, working, field, field_width_mm=width_mm), place, flags
+        working, field = _resized_field(radiograph, config, working, field, field_width_mm=width_mm)
+        if radiograph.grid.spacing_mm is None:
+            width_mm = film_size.judge_side_mm(working, field, look)
+            working, field = _resized_field(radiograph, config, working, field, field_width_mm=width_mm)
+        return working, field, place, flags
     except FieldError as error:
         raise FieldError(f"{radiograph.source.path}: {error}") from error
 
@@ -200,7 +205,7 @@ def _resized_field(
     radiograph: Radiograph, config: Config, working: Radiograph, field: Field, *, field_width_mm: float
 ) -> tuple[Radiograph, Field]:
     """Working film and field once more, at the pitch by which the field's longer side is `field_width_mm`."""
-    nominal_mm = field_width_mm / longer_side(field)
+    nominal_mm = field_width_mm / film_size.longer_side(field)
     known = radiograph.grid.spacing_mm is not None
     if known or abs(nominal_mm / working.grid.nominal_mm - 1) < WIDTH_TOLERANCE:
         return working, field
@@ -229,12 +234,6 @@ def to_working_grid(radiograph: Radiograph, pixel_mm: float) -> Radiograph:
 
 def _with_nominal(radiograph: Radiograph, nominal_mm: float) -> Radiograph:
     return dataclasses.replace(radiograph, grid=dataclasses.replace(radiograph.grid, nominal_mm=nominal_mm))
-
-
-def longer_side(field: Field) -> int:
-    """Longer side of the box around the exposed field, in pixels of its grid."""
-    rows, cols = np.flatnonzero(field.mask.any(axis=1)), np.flatnonzero(field.mask.any(axis=0))
-    return int(max(np.ptp(rows), np.ptp(cols))) + 1
 
 
 def _kept(
@@ -278,7 +277,7 @@ def _kept(
 def _looked_at_again(
     film: FloatImage, labels: LabelImage, kinds: npt.NDArray[np.str_], scores: Column, *, pixel_mm: float
 ) -> npt.NDArray[np.str_]:
-    """Kinds of candidates, by falling score, with those of dust, ink and walls of vessels.
+    """Kinds of candidates, by falling score, with those of dust, ink and calcified vessels.
 
     They are looked for among what reaches the operating point; below it specks and lines are chance.
     """
@@ -287,7 +286,7 @@ def _looked_at_again(
     named = kinds.copy()
     marked = kinds[:sure] == MARK
     named[:sure][marked & dust_and_ink.lie_on_film(film, clear, pixel_mm=pixel_mm)] = "other"
-    named[:sure][marked & vessels.tram_tracks(clear, pixel_mm=pixel_mm)] = "vascular"
+    named[:sure][marked & vessels.are_vessels(clear, pixel_mm=pixel_mm)] = "vascular"
     return named
 
 

@@ -50,6 +50,7 @@ LAYERS = (
         "anatomy.foot_frame",
         "anatomy.hand_frame",
         "anatomy.hip_frame",
+        "anatomy.film_size",
         "anatomy.knee_frame",
         "anatomy.shoulder_frame",
         "anatomy.thorax",
