@@ -109,11 +109,11 @@ def judge(report: Report, known: KnownFilm) -> FilmMarks:
 def region_is(named: str, annotated: str) -> str:
     """Whether a film's region is right, `OTHER` (nothing is claimed) or wrong.
 
-    Legs and forearms have no region of their own: any is right that such films may be taken for.
+    Legs and forearms have no region of their own: ``other`` is right, and any that such films may be taken for.
     """
-    if named == "other":
-        return RIGHT if annotated == "other" else OTHER
     own = annotated in regions.NAMES
+    if named == "other":
+        return OTHER if own and annotated != "other" else RIGHT
     said = regions.recognise(Source(path="", pixel_hash="", body_part=annotated)).name
     return RIGHT if named == said or (not own and annotated in regions.get(named).looks) else WRONG
 

@@ -47,6 +47,7 @@ def test_marks_lie_on_deposits_on_mimics_or_are_wrong(script, known):
         ("foot", "hand", "wrong"),
         ("shoulder", "chest", "wrong"),
         ("foot", "leg", "right"),
+        ("other", "leg", "right"),
         ("chest", "leg", "wrong"),
     ],
 )

@@ -1,10 +1,10 @@
-"""Walls of calcified arteries."""
+"""Walls and plaques of calcified arteries."""
 
 import cv2
 import numpy as np
 import pytest
 
-from calcidetect.candidates.vessels import tram_tracks
+from calcidetect.candidates.vessels import are_vessels, plaques_in_a_row, tram_tracks
 
 PIXEL_MM = 0.5
 
@@ -48,3 +48,27 @@ def test_a_third_line_elsewhere_is_none():
 
 def test_nothing_has_no_walls():
     assert tram_tracks(np.zeros((9, 9), np.int32), pixel_mm=PIXEL_MM).tolist() == []
+
+
+ROW = [((10, 60), (20, 62)), ((40, 66), (54, 69)), ((80, 73), (82, 73))]
+"""Two dashes of 5 and 7 mm in a line, and a dot on it, 15 to 20 mm apart."""
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_dashes_and_dots_in_a_row_are_plaques(turned):
+    labels = lines(*ROW, ((60, 20), (63, 20)))
+    assert plaques_in_a_row(labels.T if turned else labels, pixel_mm=PIXEL_MM).tolist() == [True, True, True, False]
+    assert are_vessels(labels, pixel_mm=PIXEL_MM).tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        ROW[:2],  # only two
+        [ROW[0], ((47, 60), (48, 74)), ROW[2]],  # one lies across
+        [ROW[0], ROW[1], ((80, 93), (82, 93))],  # the third lies aside
+        [((10, 60), (12, 60)), ((40, 66), (42, 66)), ((80, 73), (82, 73))],  # dots alone
+    ],
+)
+def test_other_scatterings_are_no_plaques(ends):
+    assert not plaques_in_a_row(lines(*ends), pixel_mm=PIXEL_MM).any()

@@ -1,4 +1,4 @@
-"""Calcified arteries: two thin lines side by side, the walls of one tube (tram-tracks)."""
+"""Calcified arteries: two thin lines side by side, the walls of one tube (tram-tracks), or plaques in a row."""
 
 from __future__ import annotations
 
@@ -24,9 +24,21 @@ MAX_ANGLE = 10.0
 SHIFT = 0.3
 """The middles of the walls lie side by side within this share of the shorter wall's length."""
 
+PLAQUE_MM, OBLONG = (3.0, 25.0), 1.8
+"""Plaques are so long, and so many times as long as they are thick …"""
 
-def tram_tracks(labels: LabelImage, *, pixel_mm: float) -> npt.NDArray[np.bool_]:
-    """Which regions are walls of a vessel.
+ROW_ANGLE = 25.0
+"""… and lie within so many degrees of the line through two of them, …"""
+
+ROW_ASIDE_MM, ROW_STEP_MM = 5.0, 60.0
+"""… which others lie no farther from, and follow no farther apart. Femoral arteries of two films of 300 that were not
+annotated have five and three such marks in a row."""
+
+ROW_PARTS = 3
+
+
+def are_vessels(labels: LabelImage, *, pixel_mm: float) -> npt.NDArray[np.bool_]:
+    """Which regions are parts of a calcified vessel.
 
     Parameters
     ----------
@@ -39,6 +51,33 @@ def tram_tracks(labels: LabelImage, *, pixel_mm: float) -> npt.NDArray[np.bool_]
     -------
     bool (n,)
     """
+    return tram_tracks(labels, pixel_mm=pixel_mm) | plaques_in_a_row(labels, pixel_mm=pixel_mm)
+
+
+def plaques_in_a_row(labels: LabelImage, *, pixel_mm: float) -> npt.NDArray[np.bool_]:
+    """Which regions lie on a line with others, two of them at least drawn out along it; see `are_vessels`."""
+    centres, long_mm, slimness, way = _axes(labels, pixel_mm)
+    oblong = (long_mm >= PLAQUE_MM[0]) & (long_mm <= PLAQUE_MM[1]) & (slimness >= OBLONG)
+    plaques = np.flatnonzero(oblong)
+    if len(plaques) < 2 or len(centres) < ROW_PARTS:
+        return np.zeros(len(centres), bool)
+    first, second = (plaques[side] for side in ops.pairs_within(centres[plaques] * pixel_mm, ROW_STEP_MM))
+    apart = (centres[second] - centres[first]) * pixel_mm
+    distance = np.linalg.norm(apart, axis=1)
+    line = apart / np.maximum(distance, 1e-9)[:, None]
+    turns = [np.abs((line * way[end]).sum(axis=1)) for end in (first, second)]
+    aligned = np.minimum(*turns) >= np.cos(np.radians(ROW_ANGLE))
+    offset = (centres - centres[first[aligned], None]) * pixel_mm
+    along = (offset * line[aligned, None]).sum(axis=-1)
+    across = np.sqrt(np.maximum((offset**2).sum(axis=-1) - along**2, 0))
+    near = (along >= -ROW_STEP_MM) & (along <= distance[aligned, None] + ROW_STEP_MM)
+    on_line = near & (across <= ROW_ASIDE_MM) & (long_mm <= PLAQUE_MM[1])
+    rows: npt.NDArray[np.bool_] = on_line[on_line.sum(axis=1) >= ROW_PARTS].any(axis=0)
+    return rows
+
+
+def tram_tracks(labels: LabelImage, *, pixel_mm: float) -> npt.NDArray[np.bool_]:
+    """Which regions are walls of a vessel; see `are_vessels`."""
     centres, long_mm, slimness, way = _axes(labels, pixel_mm)
     walls = np.zeros(len(centres), bool)
     thin = np.flatnonzero((long_mm >= WALL_MM) & (slimness >= SLIM))
