@@ -98,7 +98,7 @@ def _are_glow(labels: LabelImage, cluster: Numbers, members: Numbers, contrasts:
 
 def _areas(labels: LabelImage, count: int) -> Numbers:
     """Pixels of each label 1 … `count`."""
-    return np.bincount(labels.ravel()[np.flatnonzero(labels)] - 1, minlength=count)
+    return np.bincount(labels.ravel()[ops.labelled(labels)] - 1, minlength=count)
 
 
 def _best(cluster: Numbers, members: Numbers, scores: Column) -> Numbers:

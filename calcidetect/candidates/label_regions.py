@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from calcidetect import ops
 from calcidetect.arrays import LabelImage, Mask
 
 Numbers = npt.NDArray[np.float64]
@@ -59,7 +60,7 @@ class LabelRegions:
 
 def label_regions(labels: LabelImage) -> LabelRegions:
     """Count over int32 (rows, cols) labels 1 … n, at least one, none of them missing."""
-    flat = np.flatnonzero(labels)
+    flat = ops.labelled(labels)
     order = np.argsort(labels.ravel()[flat], kind="stable")
     flat = flat[order]
     label = labels.ravel()[flat].astype(np.intp) - 1
@@ -85,7 +86,7 @@ def axes(regions: LabelRegions, cols: int) -> tuple[Numbers, Numbers, Numbers]:
 
 def centres(labels: LabelImage) -> Numbers:
     """``(row, col)`` of the centre of each label 1 … n on its own grid, shape (n, 2)."""
-    flat = np.flatnonzero(labels)
+    flat = ops.labelled(labels)
     label = labels.ravel()[flat] - 1
     rows, cols = (np.bincount(label, index) for index in np.divmod(flat, labels.shape[1]))
     return np.stack([rows, cols], axis=1) / np.bincount(label)[:, None]
