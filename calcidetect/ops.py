@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -288,23 +287,26 @@ def grow(
     cols: npt.NDArray[np.intp],
     *,
     levels: npt.NDArray[np.float32],
-    reach: float,
+    reach: npt.NDArray[np.float64],
 ) -> list[npt.NDArray[np.intp]]:
-    """Pixels joined to each seed that reach its level, or its own value if that is less, none farther than `reach`.
+    """Pixels joined to each seed that reach its level, or its own value if that is less, none farther than its `reach`.
 
-    The neighbourhoods of many seeds are laid below one another and labelled as one image, which takes a third of the
-    time of filling them one by one. Returns flat indices for each seed, its own among them.
+    The neighbourhoods of many seeds of one reach are laid below one another and labelled as one image, which takes a
+    third of the time of filling them one by one. Returns flat indices for each seed, its own among them.
     """
-    half = int(np.ceil(reach))
-    at_once = max(1, GROWN_AT_ONCE // (2 * half + 2) ** 2)
-    padded = cv2.copyMakeBorder(image, half, half, half, half, cv2.BORDER_CONSTANT, value=-np.inf)
-    grown: list[npt.NDArray[np.intp]] = []
-    for start in range(0, len(rows), at_once):
-        some = slice(start, start + at_once)
-        at, number = _grown(padded, rows[some], cols[some], levels=levels[some], reach=reach)
-        at = (at[0] + rows[some][number] - half) * image.shape[1] + at[1] + cols[some][number] - half
-        ends = np.cumsum(np.bincount(number, minlength=len(rows[some]))).tolist()
-        grown += [at[first:last] for first, last in pairwise([0, *ends])]
+    margin = int(np.ceil(reach.max(initial=0)))
+    padded = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=-np.inf)
+    grown = [np.empty(0, np.intp)] * len(rows)
+    for far in np.unique(reach).tolist():
+        half, own = int(np.ceil(far)), np.flatnonzero(reach == far)
+        at_once = max(1, GROWN_AT_ONCE // (2 * half + 2) ** 2)
+        for some in (own[start : start + at_once] for start in range(0, len(own), at_once)):
+            top, left = rows[some] - half, cols[some] - half
+            at, number = _grown(padded, top + margin, left + margin, levels=levels[some], reach=far)
+            flat = (at[0] + top[number]) * image.shape[1] + at[1] + left[number]
+            ends = np.cumsum(np.bincount(number, minlength=len(some))).tolist()
+            for index, first, last in zip(some.tolist(), [0, *ends], ends, strict=False):
+                grown[index] = flat[first:last]
     return grown
 
 
@@ -314,19 +316,19 @@ GROWN_AT_ONCE = 1 << 20
 
 def _grown(
     padded: FloatImage,
-    rows: npt.NDArray[np.intp],
-    cols: npt.NDArray[np.intp],
+    top: npt.NDArray[np.intp],
+    left: npt.NDArray[np.intp],
     *,
     levels: npt.NDArray[np.float32],
     reach: float,
 ) -> tuple[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]], npt.NDArray[np.intp]]:
-    """Rows and columns within each seed's own square of what `grow` gives, and the number of the seed."""
+    """Rows and columns of what `grow` gives in each seed's square, from `top` and `left` on; the number of the seed."""
     half = int(np.ceil(reach))
     side = 2 * half + 1
-    squares = np.lib.stride_tricks.sliding_window_view(padded, (side, side))[rows, cols]
+    squares = np.lib.stride_tricks.sliding_window_view(padded, (side, side))[top, left]
     own = squares[:, half, half].copy()
     depth = np.maximum(own.astype(np.float64) - levels, 0).astype(np.float32)
-    joined = np.zeros((len(rows), side + 1, side), np.uint8)  # a blank row keeps them apart
+    joined = np.zeros((len(top), side + 1, side), np.uint8)  # a blank row keeps them apart
     np.greater_equal(squares - own[:, None, None], -depth[:, None, None], out=joined[:, :side].view(bool))
     joined[:, :side] &= _far(half) <= reach
     _, labels = cv2.connectedComponents(joined.reshape(-1, side), connectivity=4)

@@ -66,7 +66,7 @@ def test_small_holes_are_filled_and_large_ones_and_bays_are_not():
 
 def grown_from(image, seed, *, level, reach):
     rows, cols = (np.array([index]) for index in seed)
-    return ops.grow(image, rows, cols, levels=np.array([level], np.float32), reach=reach)[0]
+    return ops.grow(image, rows, cols, levels=np.array([level], np.float32), reach=np.array([reach], float))[0]
 
 
 def test_growth_stops_at_half_height_and_at_reach():
@@ -166,10 +166,11 @@ def test_seeds_grown_together_grow_as_they_do_alone(monkeypatch):
     rows, cols = rng.integers(0, 60, 40), rng.integers(0, 70, 40)
     levels = image[rows, cols] - np.float32(0.05)
     monkeypatch.setattr(ops, "GROWN_AT_ONCE", 7 * 20**2)  # several lots of neighbourhoods
-    together = ops.grow(image, rows, cols, levels=levels, reach=8.3)
+    reach = np.where(np.arange(40) % 3, 8.3, 4.0)
+    together = ops.grow(image, rows, cols, levels=levels, reach=reach)
     assert len(together) == 40
-    for region, row, col, level in zip(together, rows, cols, levels, strict=True):
-        near = np.hypot(*(np.indices(image.shape) - np.array([row, col])[:, None, None])) <= 8.3
+    for region, row, col, level, far in zip(together, rows, cols, levels, reach, strict=True):
+        near = np.hypot(*(np.indices(image.shape) - np.array([row, col])[:, None, None])) <= far
         labels, _ = ndimage.label(near & (image >= level))
         assert region.tolist() == np.flatnonzero(labels == labels[row, col]).tolist()
 

@@ -141,15 +141,14 @@ def _outline(signal: FloatImage, anatomy: Anatomy, seeds: Seeds, *, max_radius: 
 
 def _grown(signal: FloatImage, seeds: Seeds, *, max_radius: float) -> list[npt.NDArray[np.intp]]:
     """Flat indices of each seed's region, none of one that found no edge."""
-    regions = [np.empty(0, np.intp)] * len(seeds.rows)
-    for sigma in np.unique(seeds.sigma):
-        own = np.flatnonzero(seeds.sigma == sigma)
-        rows, cols, radius = seeds.rows[own], seeds.cols[own], RADIUS_PER_SIGMA * float(sigma)
-        levels, reach = ops.half_heights(signal, rows, cols, radius), min(REACH * radius, max_radius)
-        for index, region in zip(own, ops.grow(signal, rows, cols, levels=levels, reach=reach), strict=True):
-            if reach <= 2 or len(region) <= UNBOUNDED * np.pi * reach**2:
-                regions[index] = region
-    return regions
+    radius, levels = RADIUS_PER_SIGMA * seeds.sigma.astype(float), np.empty(len(seeds.sigma), np.float32)
+    for wide in np.unique(radius).tolist():
+        own = np.flatnonzero(radius == wide)
+        levels[own] = ops.half_heights(signal, seeds.rows[own], seeds.cols[own], wide)
+    reach = np.minimum(REACH * radius, max_radius)
+    largest = np.where(reach <= 2, np.inf, UNBOUNDED * np.pi * reach**2)
+    regions = ops.grow(signal, seeds.rows, seeds.cols, levels=levels, reach=reach)
+    return [region if len(region) <= most else region[:0] for region, most in zip(regions, largest, strict=True)]
 
 
 def _paint(regions: list[npt.NDArray[np.intp]], shape: tuple[int, int]) -> LabelImage:
