@@ -102,8 +102,9 @@ def time_steps(film: Radiograph, runs: int) -> dict[str, float]:
     features = timed("measure", lambda: candidate_features(labels, **learnt))
     features["score"] = timed("score", lambda: score.scores(features))
     film_parts = (working, field, anatomy)
-    where = timed("zones", lambda: zones.find_zones(centres(labels), *film_parts, region=place.name))
-    timed("mimics", lambda: mimics.label_kinds(labels, features, *film_parts, region=place, areas=where.areas))
+    points = centres(labels)
+    where = timed("zones", lambda: zones.find_zones(points, *film_parts, region=place.name))
+    timed("mimics", lambda: mimics.label_kinds(points, features, *film_parts, region=place, areas=where.areas))
     scan = timed("whole scan", lambda: pipeline.scan(film, config=config))
     timed("overlay and its PNG", lambda: overlay.encode_png(overlay.draw_scan(scan)))
     return seconds

@@ -92,8 +92,9 @@ def scan(
     found = find(working, field, config)
     anatomy, labels = found.anatomy, found.labels
     features = found.features | {"score": score.scores(found.features, tables)}
-    where = zones.find_zones(centres(labels), working, field, anatomy, region=place.name)
-    kinds = mimics.label_kinds(labels, features, working, field, anatomy, region=place, areas=where.areas)
+    points = centres(labels)
+    where = zones.find_zones(points, working, field, anatomy, region=place.name)
+    kinds = mimics.label_kinds(points, features, working, field, anatomy, region=place, areas=where.areas)
     least = score.OPERATING_POINT if min_score is None else min_score
     candidates, labels = _kept(
         working, labels, features, kinds, where.words, film=radiograph.pixels, least=least, tables=tables

@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from calcidetect import ops
 from calcidetect.anatomy.regions import Mimic, Region
-from calcidetect.arrays import FloatImage, LabelImage, Mask
-from calcidetect.candidates.label_regions import centres
+from calcidetect.arrays import FloatImage, Mask, Points
 from calcidetect.candidates.surroundings import Column
 from calcidetect.types import MARK, TRACHEAL, Anatomy, Field, Radiograph
 
@@ -60,7 +59,7 @@ and 0.95 two deposits of 218 on 60 films were, too."""
 
 
 def label_kinds(
-    labels: LabelImage,
+    points: Points,
     features: dict[str, Column],
     radiograph: Radiograph,
     field: Field,
@@ -73,8 +72,9 @@ def label_kinds(
 
     Parameters
     ----------
-    labels, features
-        Candidates 1 … n on the working grid, what `candidate_features` measured of them, and their ``score``.
+    points, features
+        Centres of n candidates on the working grid, ``(row, col)``, what `candidate_features` measured of them, and
+        their ``score``.
     radiograph, field, anatomy
         The film on the working grid.
     region
@@ -96,7 +96,7 @@ def label_kinds(
         kinds[(kinds == MARK) & _fits(mimic, areas, features)] = mimic.label
     kinds[_are_metal(features)] = "metal"
     if region.name == "chest":
-        kinds[_rings(centres(labels), features, trachea_axis(radiograph, field, anatomy), radiograph)] = TRACHEAL
+        kinds[_rings(points, features, trachea_axis(radiograph, field, anatomy), radiograph)] = TRACHEAL
     return kinds
 
 
