@@ -7,7 +7,6 @@ by ``benchmarks/fit_size.py``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -91,7 +90,7 @@ def _edges(body: Mask) -> list[float]:
     return sorted(float(edge.mean()) for edge in (body[0], body[-1], body[:, 0], body[:, -1]))
 
 
-def _bands(pixels: FloatImage, body: Mask, *, pixel_mm: float) -> Mapping[str, float]:
+def _bands(pixels: FloatImage, body: Mask, *, pixel_mm: float) -> dict[str, float]:
     """Log standard deviation in the body of each band against that of all."""
     levels = [pixels, *(ops.smooth(pixels, sigma / pixel_mm) for sigma in BANDS_MM)]
     whole = _deviation(pixels, body)
