@@ -45,6 +45,7 @@ from calcidetect import ops, pipeline
 from calcidetect.anatomy import bone
 from calcidetect.anatomy.pixel_features import film_planes
 from calcidetect.anatomy.thorax import find_thorax
+from calcidetect.candidates import score as scorer
 from calcidetect.candidates.label_regions import centres
 from calcidetect.config import Config
 from calcidetect.evaluate import MARGIN_MM, Truth, froc, hits, inside_any, sensitivity_at
@@ -73,7 +74,8 @@ BONE_GAP_MM = 0.8
 """Soft tissue of a background: less likely bone or lung than this, and this far from bone."""
 
 BACKGROUND_COPIES = 2
-"""The shipped tables saw 1,408 copies of 806 backgrounds: four of each JSRT film, one or two of the others."""
+"""The shipped tables saw 1,408 copies of 806 backgrounds, four of each JSRT film, one or two of the others, without
+regard to `HARD_CHANCE`; and one copy of 1,032 more, of which nothing but these candidates was chosen by a scorer."""
 
 BACKGROUND_WEIGHT = 0.5
 """Of a background's candidates. The more they weigh, the better collections do that are left out (mean sensitivity
@@ -85,6 +87,9 @@ PHANTOM_WEIGHT = 0.1
 
 FALSE_SHARE = 0.22
 """Of the false candidates, drawn at random, a fit sees this share, with the weight of all."""
+
+HARD_CHANCE, HARD_WEIGHT = 0.1, 2.0
+"""Of a background's false candidates, all that the shipped tables give this probability are seen, with that weight."""
 
 ROUNDS, DEPTH, RATE = 700, 6, 0.055
 """The shipped tables of chest films are 600."""
@@ -110,7 +115,8 @@ class Sample:
 
     `film` counts the annotated films, `NOT_COUNTED` for backgrounds and phantoms, which belong to no `fold`.
     `features` float32 (n, m) of its n candidates; `deposit` which deposit each hits, -1 none, `IGNORED`; `easy` whether
-    each deposit is at least 3 mm wide and half a bone step bright; `weight` of a candidate.
+    each deposit is at least 3 mm wide and half a bone step bright; `weight` of a candidate; `hard` which false ones the
+    shipped tables are taken in by, bool (n,), where all of these were kept.
     """
 
     film: int
@@ -120,6 +126,7 @@ class Sample:
     deposit: np.ndarray
     easy: np.ndarray
     weight: float = 1.0
+    hard: np.ndarray | None = None
 
 
 def film_copy(job: tuple[int, int], *, films: list[AnnotatedFilm], masks: Path) -> tuple[Radiograph, tuple]:
@@ -183,15 +190,19 @@ def scan_background(
     radiograph, deposits = copy
     tables = bone_tables(bone_folder, film.fold)
     names, features, deposit = scan(radiograph, tables, truths_of(deposits, film), film.ignore, film.mm_px)
-    seen = thinned(deposit, rng)
+    shipped = scorer.tables_of("", film.region)
+    chance = scorer.scores(dict(zip(names, features.T, strict=True)), shipped)
+    hard = (deposit == -1) & (chance > HARD_CHANCE)
+    seen = thinned(deposit, rng) | hard
     return Sample(
         film=NOT_COUNTED,
         fold=None,
         names=names,
         features=features[seen],
         deposit=deposit[seen],
-        easy=np.array([is_easy(d) for d in deposits], bool),
+        easy=np.array([*map(is_easy, deposits), *(True for _ in film.real)], bool),
         weight=weight,
+        hard=hard[seen],
     )
 
 
@@ -303,9 +314,16 @@ def fit(samples: list[Sample]):
     kept = [np.ones(len(s.deposit), bool) if s.fold is None else thinned(s.deposit, rng) for s in samples]
     features = np.concatenate([s.features[keep] for s, keep in zip(samples, kept, strict=True)])
     truth = np.concatenate([s.deposit[keep] >= 0 for s, keep in zip(samples, kept, strict=True)])
-    weight = np.concatenate([np.full(keep.sum(), s.weight) for s, keep in zip(samples, kept, strict=True)])
-    weight *= np.where(truth, POSITIVE_WEIGHT, 1 / FALSE_SHARE)
+    weight = np.concatenate([candidate_weights(s)[keep] for s, keep in zip(samples, kept, strict=True)])
     return boosting.fit(features, truth, weight, rounds=ROUNDS, depth=DEPTH, rate=RATE)
+
+
+def candidate_weights(sample: Sample) -> np.ndarray:
+    """Weight of each candidate in a fit, float (n,)."""
+    weight = np.where(sample.deposit >= 0, POSITIVE_WEIGHT, 1 / FALSE_SHARE)
+    if sample.hard is not None:
+        weight[sample.hard] = HARD_WEIGHT
+    return sample.weight * weight
 
 
 def cross_validate(samples: list[Sample], others: list[Sample]) -> list[np.ndarray]:

@@ -50,23 +50,23 @@ def test_nothing_has_no_walls():
     assert tram_tracks(np.zeros((9, 9), np.int32), pixel_mm=PIXEL_MM).tolist() == []
 
 
-ROW = [((10, 60), (20, 62)), ((40, 66), (54, 69)), ((80, 73), (82, 73))]
-"""Two dashes of 5 and 7 mm in a line, and a dot on it, 15 to 20 mm apart."""
+ROW = [((4, 60), (14, 62)), ((34, 66), (48, 69)), ((64, 72), (74, 74)), ((100, 80), (102, 80))]
+"""Three dashes of 5 to 7 mm in a line, and a dot on it, 12 to 15 mm apart."""
 
 
 @pytest.mark.parametrize("turned", [False, True])
 def test_dashes_and_dots_in_a_row_are_plaques(turned):
     labels = lines(*ROW, ((60, 20), (63, 20)))
-    assert plaques_in_a_row(labels.T if turned else labels, pixel_mm=PIXEL_MM).tolist() == [True, True, True, False]
-    assert are_vessels(labels, pixel_mm=PIXEL_MM).tolist() == [True, True, True, False]
+    assert plaques_in_a_row(labels.T if turned else labels, pixel_mm=PIXEL_MM).tolist() == [*[True] * 4, False]
+    assert are_vessels(labels, pixel_mm=PIXEL_MM).tolist() == [*[True] * 4, False]
 
 
 @pytest.mark.parametrize(
     "ends",
     [
         ROW[:2],  # only two
-        [ROW[0], ((47, 60), (48, 74)), ROW[2]],  # one lies across
-        [ROW[0], ROW[1], ((80, 93), (82, 93))],  # the third lies aside
+        [ROW[0], ((40, 60), (42, 76)), ROW[2]],  # one lies across
+        [ROW[0], ROW[1], ((64, 112), (74, 114))],  # the third lies aside
         [((10, 60), (12, 60)), ((40, 66), (42, 66)), ((80, 73), (82, 73))],  # dots alone
     ],
 )
