@@ -39,9 +39,7 @@ def fit_value(features: np.ndarray, truth: np.ndarray, weight: np.ndarray, *, ro
     return model.fit(features, truth, sample_weight=weight)
 
 
-def tables_json(
-    model: CatBoostClassifier | CatBoostRegressor, names: list[str], slope: float = 1.0, offset: float = 0.0
-) -> str:
+def tables_json(model: Model, names: list[str], slope: float = 1.0, offset: float = 0.0) -> str:
     """The model as JSON, its log-odds times `slope` plus `offset`; features that no table asks of are left out."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.json"

@@ -126,7 +126,7 @@ def test_the_region_that_the_user_names_counts():
     working, field, place, flags = pipeline.find_region(radiograph, Config(), given=given)
     assert (place, flags) == (given, ())
     assumed_mm = film_size.longer_side(field) * working.grid.nominal_mm
-    assert assumed_mm == pytest.approx(given.field_width_mm, rel=0.2), "the picture's size is a chest's, not a hand's"
+    assert assumed_mm == pytest.approx(given.field_width_mm, rel=0.08), "the picture's size is a chest's, not a hand's"
 
 
 def test_a_known_spacing_is_kept():
