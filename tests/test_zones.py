@@ -93,6 +93,18 @@ def test_air_beside_the_arm_that_is_taken_for_lung_makes_the_rib_cage_no_wider()
     assert areas.tolist() == names
 
 
+def test_air_over_both_shoulders_that_is_taken_for_lung_leaves_two_lungs():
+    with_air = LUNGS | drawn([("line", 45, 20, 45, 280, 24), ("line", 45, 105, 90, 105, 24)])
+    names = [name for name, (row, _) in CHEST.items() if row > 100]
+    areas = words([CHEST[name] for name in names], EVERYWHERE, "chest", lung=with_air).words
+    assert (areas == names).mean() > 0.8
+
+
+def test_of_lungs_one_above_the_other_no_area_is_told():
+    found = words([(150, 100)], EVERYWHERE, "chest", lung=drawn([("line", 60, 20, 60, 280, 60), ("ellipse", 230, 230, 50, 40)]))
+    assert not found.areas.any()
+
+
 def test_ribs_beside_the_lungs_belong_to_the_rib_cage():
     found = words([(150, 63), (150, 237)], EVERYWHERE, "chest", lung=LUNGS)
     assert set(found.areas) == {"rib cage"}

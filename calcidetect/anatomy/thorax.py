@@ -18,7 +18,7 @@ LUNG_CHANCE = 0.5
 MIN_LUNG_SHARE = 0.03
 """Each lung fills at least this share of the body seen: 7 to 24 % on 15 chest films."""
 
-OPENINGS_MM = (5.0, 2.0, 10.0)
+OPENINGS_MM = (5.0, 2.0, 10.0, 16.0)
 """Fat planes, the trachea and gas under the diaphragm join lungs by bridges narrower than twice this; tried in turn."""
 
 LUNG_PIXEL_MM = 1.2
@@ -106,6 +106,8 @@ def _two_lungs(likely: Mask, body: Mask, *, radius: float) -> tuple[Mask, Mask] 
     lung = boxes[:, 4] >= MIN_PART_SHARE * boxes[largest, 4].min()
     left, right = largest[np.argsort(centres[largest, 1])]
     sides = [lung & _above_or_below(boxes, centres, main) for main in (left, right)]
+    if sides[0][right]:  # one above the other: air beside a lung, or an abdomen
+        return None
     first_lung, second_lung = (np.concatenate([[False], side])[labels] for side in (sides[0], sides[1] & ~sides[0]))
     return first_lung, second_lung
 
