@@ -46,6 +46,9 @@ from calcidetect.types import (
 MAX_ENLARGEMENT = 3.0
 """Coarser films are enlarged to the working grid by no more than this: below 1.2 mm pixels there is nothing to find."""
 
+UNLIKE = "unlike_films"
+"""Flag of a picture that looks like no film which the program knows."""
+
 WIDTH_TOLERANCE = 0.05
 """A nominal pitch this near to the assumed one is not worth a second reduction."""
 
@@ -67,7 +70,8 @@ def scan(
     config
         Settings.
     region
-        A name of `regions.names`, or ``auto``: by the header and the picture.
+        A name of `regions.names`, or ``auto``: by the header and the picture. A picture that looks like no film, or
+        shows no bone, then has no candidates; with a name it is searched all the same.
     spacing_mm
         Pixel spacing, used only where the file has none. Ignored for a film already read.
     min_score
@@ -90,6 +94,8 @@ def scan(
     working, field, place, trouble = find_region(radiograph, config, given=given)
     tables = score.tables_of(config.score.tables, place.name)
     found = find(working, field, config)
+    if given is None and (UNLIKE in trouble or not found.anatomy.bone.any()):
+        found = found.refused()
     anatomy, labels = found.anatomy, found.labels
     features = found.features | {"score": score.scores(found.features, tables)}
     points = centres(labels)
@@ -138,6 +144,15 @@ class Findings:
     labels: LabelImage
     features: dict[str, npt.NDArray[np.float32]]
 
+    def refused(self) -> Findings:
+        """Without bone and candidates: of a picture that is no radiograph of bone they would be nonsense."""
+        return dataclasses.replace(
+            self,
+            anatomy=bone.without_bone(self.anatomy),
+            labels=np.zeros_like(self.labels),
+            features={name: column[:0] for name, column in self.features.items()},
+        )
+
 
 def find(working: Radiograph, field: Field, config: Config, *, tables: BoneTables | None = None) -> Findings:
     """Find bone, soft tissue and every candidate on the working grid; bone by other `tables` than the shipped ones."""
@@ -183,7 +198,7 @@ def find_region(
         working, field = first_field(radiograph, config, field_width_mm=config.grid.field_width_mm)
         look = region_model.look_at(working, field)
         place, flags = regions.decide(regions.recognise(radiograph.source), look) if given is None else (given, ())
-        flags += ("unlike_films",) * look.strange
+        flags += (UNLIKE,) * look.strange
         width_mm = regions.field_width_mm(place, look)
         working, field = _resized_field(radiograph, config, working, field, field_width_mm=width_mm)
         if radiograph.grid.spacing_mm is None:

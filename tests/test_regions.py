@@ -9,8 +9,8 @@ import pytest
 from limbs import film, grid, limb_pixels
 from pydicom.data import get_testdata_file
 
-from calcidetect import ops, pipeline
-from calcidetect.anatomy import film_size, region_model, regions
+from calcidetect import ops, pipeline, scan
+from calcidetect.anatomy import bone, film_size, region_model, regions
 from calcidetect.anatomy.region_model import Look, look_at
 from calcidetect.config import Config
 from calcidetect.phantom import make_phantom
@@ -196,6 +196,37 @@ def test_noise_looks_like_no_film_and_phantoms_do():
     for kind in KINDS:
         working, field = pipeline.first_field(phantom_film(kind), Config(), field_width_mm=300.0)
         assert not look_at(working, field).strange, kind
+
+
+def test_a_picture_unlike_all_films_is_refused_unless_its_region_is_named():
+    ring = np.hypot(*(np.indices((240, 200)) - 100))
+    noise = film(100 + 20 * np.random.default_rng(0).normal(size=ring.shape) + 60 * (ring < 4))
+    refused, searched = (scan(noise, region=name, min_score=0.0) for name in ("auto", "hand"))
+    assert {"unlike_films", "no_bone"} <= set(refused.report.flags)
+    assert not refused.report.candidates
+    assert not refused.anatomy.bone.any()
+    assert refused.report.bone_confidence == 0
+    assert searched.report.candidates
+
+
+def test_a_film_without_bone_is_refused_unless_its_region_is_named():
+    rows, cols = np.indices((300, 240))
+    disc = np.hypot(rows - 150, cols - 120) < 100
+    spot = np.exp(-((rows - 150) ** 2 + (cols - 120) ** 2) / 18)
+    plain = film(np.where(disc, 100, 0) + 40 * spot + np.random.default_rng(1).normal(size=disc.shape))
+    refused, searched = (scan(plain, region=name, min_score=0.0) for name in ("auto", "hand"))
+    assert "no_bone" in refused.report.flags
+    assert not refused.report.candidates
+    assert searched.report.candidates
+
+
+def test_what_would_be_bone_nearly_everywhere_is_no_bone():
+    chance, body = np.full((60, 50), 0.95, np.float32), np.ones((60, 50), bool)
+    assert not bone._regions(chance, body, 0.4, Config().bone).any()
+    chance[:12] = 0.02
+    found = bone._regions(chance, body, 0.4, Config().bone)
+    assert found[20:].all()
+    assert not found[:8].any()
 
 
 def test_a_picture_unlike_all_films_is_flagged_whoever_names_its_region():

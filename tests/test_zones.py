@@ -101,7 +101,8 @@ def test_air_over_both_shoulders_that_is_taken_for_lung_leaves_two_lungs():
 
 
 def test_of_lungs_one_above_the_other_no_area_is_told():
-    found = words([(150, 100)], EVERYWHERE, "chest", lung=drawn([("line", 60, 20, 60, 280, 60), ("ellipse", 230, 230, 50, 40)]))
+    stacked = drawn([("line", 60, 20, 60, 280, 60), ("ellipse", 230, 230, 50, 40)])
+    found = words([(150, 100)], EVERYWHERE, "chest", lung=stacked)
     assert not found.areas.any()
 
 
