@@ -19,7 +19,7 @@ from calcidetect.anatomy.bone import BoneTables
 from calcidetect.anatomy.pixel_features import film_planes
 from calcidetect.anatomy.regions import Region
 from calcidetect.arrays import FloatImage, LabelImage
-from calcidetect.candidates import clusters, detect, dust_and_ink, measure, mimics, score, vessels
+from calcidetect.candidates import clusters, detect, dust_and_ink, extent, measure, mimics, score, vessels
 from calcidetect.candidates.blobs import film_blobs
 from calcidetect.candidates.features import candidate_features
 from calcidetect.candidates.label_regions import centres
@@ -103,7 +103,15 @@ def scan(
     kinds = mimics.label_kinds(points, features, working, field, anatomy, region=place, areas=where.areas)
     least = score.OPERATING_POINT if min_score is None else min_score
     candidates, labels = _kept(
-        working, labels, features, kinds, where.words, film=radiograph.pixels, least=least, tables=tables
+        working,
+        labels,
+        features,
+        kinds,
+        where.words,
+        film=radiograph.pixels,
+        anatomy=anatomy,
+        least=least,
+        tables=tables,
     )
     words = ("no_bone",) * (not anatomy.bone.any()) + (TWO_LIMBS,) * (where.limbs == 2)
     report = Report(
@@ -260,6 +268,7 @@ def _kept(
     where: npt.NDArray[np.str_],
     *,
     film: FloatImage,
+    anatomy: Anatomy,
     least: float,
     tables: BoostedTables,
 ) -> tuple[tuple[Candidate, ...], LabelImage]:
@@ -270,14 +279,13 @@ def _kept(
     scores, contrasts = features["score"], features["contrast_mean"]
     leaders = clusters.leaders(labels, scores, contrasts, rings, pixel_mm=working.grid.nominal_mm)
     whole = clusters.merged_measures(labels, features, leaders)
-    order = np.argsort(-scores, kind="stable")
-    order = order[leaders[order] == order]
-    order = order[(scores[order] >= least) | rings[order]]
-    number = np.zeros(len(kinds) + 1, np.intp)
-    number[order + 1] = np.arange(1, len(order) + 1)
-    labels = clusters.merged(labels, number[leaders + 1] - 1)
+    order, labels = _numbered(labels, scores, leaders, rings, least=least)
+    sure = int((scores[order] >= score.OPERATING_POINT).sum())
+    seen = _looked_at_again(film, labels, kinds[order], sure=sure, pixel_mm=working.grid.nominal_mm)
+    labels = extent.full_extent(working, labels, anatomy, count=sure)
+    left = np.isin(np.arange(1, len(order) + 1), labels)  # the others are part of a mark now
+    labels, order, seen = ops.compact(labels), order[left], seen[left]
     chosen = {name: column[order] for name, column in features.items()}
-    seen = _looked_at_again(film, labels, kinds[order], chosen["score"], pixel_mm=working.grid.nominal_mm)
     candidates = measure.measure(
         working,
         labels,
@@ -290,14 +298,25 @@ def _kept(
     return candidates, labels
 
 
+def _numbered(
+    labels: LabelImage, scores: Column, leaders: npt.NDArray[np.intp], rings: npt.NDArray[np.bool_], *, least: float
+) -> tuple[npt.NDArray[np.intp], LabelImage]:
+    """Which candidates speak for themselves and are reported, by falling score, and labels of these in that order."""
+    order = np.argsort(-scores, kind="stable")
+    order = order[leaders[order] == order]
+    order = order[(scores[order] >= least) | rings[order]]
+    number = np.zeros(len(scores) + 1, np.intp)
+    number[order + 1] = np.arange(1, len(order) + 1)
+    return order, clusters.merged(labels, number[leaders + 1] - 1)
+
+
 def _looked_at_again(
-    film: FloatImage, labels: LabelImage, kinds: npt.NDArray[np.str_], scores: Column, *, pixel_mm: float
+    film: FloatImage, labels: LabelImage, kinds: npt.NDArray[np.str_], *, sure: int, pixel_mm: float
 ) -> npt.NDArray[np.str_]:
     """Kinds of candidates, by falling score, with those of dust, ink and calcified vessels.
 
-    They are looked for among what reaches the operating point; below it specks and lines are chance.
+    They are looked for among the `sure` ones that reach the operating point; below it specks and lines are chance.
     """
-    sure = int((scores >= score.OPERATING_POINT).sum())
     clear = np.where(labels <= sure, labels, 0).astype(np.int32)
     named = kinds.copy()
     marked = kinds[:sure] == MARK

@@ -6,7 +6,7 @@ import pytest
 from calcidetect.candidates import clusters
 from calcidetect.candidates.score import OPERATING_POINT
 
-SURE, UNSURE = OPERATING_POINT + 0.1, OPERATING_POINT - 0.1
+SURE, WEAK, UNSURE = OPERATING_POINT + 0.1, clusters.PARTNER_SCORE + 0.1, clusters.PARTNER_SCORE - 0.1
 PIXEL_MM = 0.5
 
 
@@ -18,9 +18,10 @@ def squares(*corners, size=3):
     return labels
 
 
-def leaders(labels, scores, rings=None):
+def leaders(labels, scores, rings=None, contrasts=None):
     rings = np.zeros(len(scores), bool) if rings is None else np.array(rings)
-    return clusters.leaders(labels, np.array(scores), np.ones(len(scores)), rings, pixel_mm=PIXEL_MM).tolist()
+    contrasts = np.ones(len(scores)) if contrasts is None else np.array(contrasts)
+    return clusters.leaders(labels, np.array(scores), contrasts, rings, pixel_mm=PIXEL_MM).tolist()
 
 
 def test_granules_nearer_than_the_gap_follow_the_best_of_them():
@@ -38,8 +39,23 @@ def test_the_gap_is_two_millimetres(between_px, joined):
     assert (found == [0, 0]) is joined
 
 
-def test_what_scores_below_the_operating_point_joins_nothing():
+def test_what_hardly_scores_joins_nothing():
     assert leaders(squares((10, 10), (10, 15), (15, 10)), [SURE, UNSURE, UNSURE]) == [0, 1, 2]
+
+
+def test_a_fainter_granule_goes_with_the_mark_beside_it():
+    labels = squares((10, 10), (10, 15), (40, 10), (40, 15))
+    assert leaders(labels, [SURE, WEAK, WEAK, WEAK]) == [0, 0, 2, 3]
+
+
+def test_a_granule_much_darker_than_the_mark_does_not():
+    labels = squares((10, 10), (10, 15), (15, 10))
+    assert leaders(labels, [SURE, WEAK, WEAK], contrasts=[1.0, 0.3, 0.7]) == [0, 1, 0]
+
+
+def test_a_fainter_granule_between_two_marks_goes_with_the_better_one_and_joins_them_not():
+    labels = squares((10, 10), (10, 17), (10, 24), size=3)
+    assert leaders(labels, [SURE, WEAK, SURE + 0.1]) == [0, 2, 2]
 
 
 def test_a_granule_inside_another_candidate_is_part_of_it():

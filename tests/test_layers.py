@@ -55,6 +55,7 @@ LAYERS = (
         "anatomy.shoulder_frame",
         "anatomy.thorax",
         "candidates.dust_and_ink",
+        "candidates.extent",
         "candidates.vessels",
     },  # where is what in a region
     {"candidates.promise"},

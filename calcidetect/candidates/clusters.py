@@ -24,6 +24,12 @@ HALO_CONTRAST, HALO_AREA = 0.25, 4.0
 is the glow of soft tissue around a deposit, not part of it. With it 141 films with 333 deposits put in have 0.82 of the
 false marks, and 246 instead of 243 deposits are found."""
 
+PARTNER_SCORE, PARTNER_CONTRAST = 0.2, 0.5
+"""What is no mark by itself, but has this score and this share of the contrast of a mark's brightest part beside it,
+is part of that mark. On 47 films with 151 deposits put in, 113 instead of 112 are found, marks cover 0.61 instead of
+0.57 of the deposits' area (overlap 0.613 and 0.602), and no false one is added; with a score of 0.05 three deposits are
+lost to neighbours. On 60 films that no fit saw, 0.54 instead of 0.50 of the area, overlap 0.548 and 0.524."""
+
 GLOW = -1
 """What `leaders` says of such a candidate: nobody speaks for it."""
 
@@ -35,8 +41,9 @@ def leaders(
 ) -> npt.NDArray[np.intp]:
     """Say for each candidate which one speaks for it: the best of its cluster.
 
-    Only candidates that score the shipped operating point or more are joined, so that a lower least score adds
-    candidates and changes none. Rings of the trachea are one whatever they score, and join nothing else.
+    Only candidates that score the shipped operating point or more are joined, and fainter granules beside them, so that
+    a lower least score adds candidates and changes none. Rings of the trachea are one whatever they score, and join
+    nothing else.
 
     Where a bright deposit lies on a faint band of soft tissue, the band is a candidate, too, and scores as high, for
     what it contains. It would stretch the mark, and move its middle off the deposit.
@@ -69,6 +76,9 @@ def leaders(
         cluster = _clusters(labels, members, pixel_mm)
     spokesmen[members] = _best(cluster, members, scores)
     spokesmen[circle] = _best(np.zeros(len(circle), np.intp), circle, scores)
+    weak = np.flatnonzero((scores >= PARTNER_SCORE) & (scores < OPERATING_POINT) & ~rings)
+    partners, marks = _partners(labels, weak, members, scores, contrasts, pixel_mm=pixel_mm)
+    spokesmen[partners] = spokesmen[marks]
     return spokesmen
 
 
@@ -84,6 +94,21 @@ def _clusters(labels: LabelImage, members: Numbers, pixel_mm: float) -> Numbers:
     cluster = np.zeros(len(chosen), np.intp)
     cluster[labels.ravel()[flat]] = reached.ravel()[flat]
     return cluster[members + 1]
+
+
+def _partners(
+    labels: LabelImage, weak: Numbers, members: Numbers, scores: Column, contrasts: Column, *, pixel_mm: float
+) -> tuple[Numbers, Numbers]:
+    """Which of `weak` lie beside some of `members` and are nearly as bright, and beside which: the best of these."""
+    if not len(weak) or not len(members):
+        return weak[:0], members[:0]
+    cluster = _clusters(labels, np.concatenate([members, weak]), pixel_mm)
+    own, theirs = cluster[: len(members)], cluster[len(members) :]
+    best, brightest = (np.full(cluster.max() + 1, GLOW) for _ in range(2))
+    best[own], brightest[own] = _best(own, members, scores), _best(own, members, contrasts)
+    bright = contrasts[weak] >= PARTNER_CONTRAST * contrasts[brightest[theirs]]
+    joined = np.flatnonzero((best[theirs] != GLOW) & bright)
+    return weak[joined], best[theirs[joined]]
 
 
 def _are_glow(labels: LabelImage, cluster: Numbers, members: Numbers, contrasts: Column) -> npt.NDArray[np.bool_]:
