@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from calcidetect.candidates.vessels import are_vessels, plaques_in_a_row, tram_tracks
+from calcidetect.candidates.vessels import are_vessels, plaques_in_a_row, shapes_of, tram_tracks
 
 PIXEL_MM = 0.5
 
@@ -17,10 +17,14 @@ def lines(*ends, thickness=2):
     return labels
 
 
+def shapes(labels):
+    return shapes_of(labels, pixel_mm=PIXEL_MM)
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_two_lines_side_by_side_are_walls(turned):
     labels = lines(((20, 30), (100, 40)), ((20, 38), (100, 48)))  # 4 mm apart, 40 mm long
-    assert tram_tracks(labels.T if turned else labels, pixel_mm=PIXEL_MM).tolist() == [True, True]
+    assert tram_tracks(shapes(labels.T if turned else labels)).tolist() == [True, True]
 
 
 @pytest.mark.parametrize(
@@ -34,20 +38,20 @@ def test_two_lines_side_by_side_are_walls(turned):
     ],
 )
 def test_other_lines_are_none(ends):
-    assert not tram_tracks(lines(*ends), pixel_mm=PIXEL_MM).any()
+    assert not tram_tracks(shapes(lines(*ends))).any()
 
 
 def test_two_nodules_are_none():
-    assert not tram_tracks(lines(((20, 30), (40, 30)), ((20, 44), (40, 44)), thickness=9), pixel_mm=PIXEL_MM).any()
+    assert not tram_tracks(shapes(lines(((20, 30), (40, 30)), ((20, 44), (40, 44)), thickness=9))).any()
 
 
 def test_a_third_line_elsewhere_is_none():
     labels = lines(((20, 30), (100, 30)), ((20, 38), (100, 38)), ((20, 100), (100, 100)))
-    assert tram_tracks(labels, pixel_mm=PIXEL_MM).tolist() == [True, True, False]
+    assert tram_tracks(shapes(labels)).tolist() == [True, True, False]
 
 
 def test_nothing_has_no_walls():
-    assert tram_tracks(np.zeros((9, 9), np.int32), pixel_mm=PIXEL_MM).tolist() == []
+    assert tram_tracks(shapes(np.zeros((9, 9), np.int32))).tolist() == []
 
 
 ROW = [((4, 60), (14, 62)), ((34, 66), (48, 69)), ((64, 72), (74, 74)), ((100, 80), (102, 80))]
@@ -57,7 +61,10 @@ ROW = [((4, 60), (14, 62)), ((34, 66), (48, 69)), ((64, 72), (74, 74)), ((100, 8
 @pytest.mark.parametrize("turned", [False, True])
 def test_dashes_and_dots_in_a_row_are_plaques(turned):
     labels = lines(*ROW, ((60, 20), (63, 20)))
-    assert plaques_in_a_row(labels.T if turned else labels, pixel_mm=PIXEL_MM).tolist() == [*[True] * 4, False]
+    assert plaques_in_a_row(shapes(labels.T if turned else labels)).tolist() == [
+        *[True] * 4,
+        False,
+    ]
     assert are_vessels(labels, pixel_mm=PIXEL_MM).tolist() == [*[True] * 4, False]
 
 
@@ -71,4 +78,4 @@ def test_dashes_and_dots_in_a_row_are_plaques(turned):
     ],
 )
 def test_other_scatterings_are_no_plaques(ends):
-    assert not plaques_in_a_row(lines(*ends), pixel_mm=PIXEL_MM).any()
+    assert not plaques_in_a_row(shapes(lines(*ends))).any()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -37,6 +39,18 @@ marks, of which these bounds take ten; of 537 marks on 261 films with deposits p
 ROW_PARTS = 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shapes:
+    """Of n regions: `centres` (n, 2) and `long_mm` (n,) in mm, `slimness` (n,), length over thickness, and unit vectors
+    along them, `way` (n, 2); pairs are ``(row, col)``.
+    """
+
+    centres: npt.NDArray[np.float64]
+    long_mm: npt.NDArray[np.float64]
+    slimness: npt.NDArray[np.float64]
+    way: npt.NDArray[np.float64]
+
+
 def are_vessels(labels: LabelImage, *, pixel_mm: float) -> npt.NDArray[np.bool_]:
     """Which regions are parts of a calcified vessel.
 
@@ -51,54 +65,65 @@ def are_vessels(labels: LabelImage, *, pixel_mm: float) -> npt.NDArray[np.bool_]
     -------
     bool (n,)
     """
-    return tram_tracks(labels, pixel_mm=pixel_mm) | plaques_in_a_row(labels, pixel_mm=pixel_mm)
+    shapes = shapes_of(labels, pixel_mm=pixel_mm)
+    return tram_tracks(shapes) | plaques_in_a_row(shapes)
 
 
-def plaques_in_a_row(labels: LabelImage, *, pixel_mm: float) -> npt.NDArray[np.bool_]:
-    """Which regions lie on a line with others, `ROW_PARTS` of them drawn out along it; see `are_vessels`."""
-    centres, long_mm, slimness, way = _axes(labels, pixel_mm)
-    oblong = (long_mm >= PLAQUE_MM[0]) & (long_mm <= PLAQUE_MM[1]) & (slimness >= OBLONG)
+def shapes_of(labels: LabelImage, *, pixel_mm: float) -> Shapes:
+    """Measure regions 1 … n of `labels` with pixels of `pixel_mm`."""
+    regions = label_regions(labels)
+    long, short, angle = axes(regions, labels.shape[1])
+    return Shapes(
+        centres=regions.centres * pixel_mm,
+        long_mm=4 * long * pixel_mm,
+        slimness=long / short,
+        way=np.stack([np.sin(angle), np.cos(angle)], axis=1),
+    )
+
+
+def plaques_in_a_row(shapes: Shapes) -> npt.NDArray[np.bool_]:
+    """Which regions lie on a line with others, `ROW_PARTS` of them drawn out along it; bool (n,)."""
+    centres, long_mm, way = shapes.centres, shapes.long_mm, shapes.way
+    oblong = (long_mm >= PLAQUE_MM[0]) & (long_mm <= PLAQUE_MM[1]) & (shapes.slimness >= OBLONG)
     plaques = np.flatnonzero(oblong)
     if len(plaques) < ROW_PARTS:
         return np.zeros(len(centres), bool)
-    first, second = (plaques[side] for side in ops.pairs_within(centres[plaques] * pixel_mm, ROW_STEP_MM))
-    apart = (centres[second] - centres[first]) * pixel_mm
+    first, second = (plaques[side] for side in ops.pairs_within(centres[plaques], ROW_STEP_MM))
+    apart = centres[second] - centres[first]
     distance = np.linalg.norm(apart, axis=1)
     line = apart / np.maximum(distance, 1e-9)[:, None]
-    turns = [np.abs((line * way[end]).sum(axis=1)) for end in (first, second)]
-    aligned = np.minimum(*turns) >= np.cos(np.radians(ROW_ANGLE))
-    offset = (centres - centres[first[aligned], None]) * pixel_mm
-    along = (offset * line[aligned, None]).sum(axis=-1)
-    across = np.sqrt(np.maximum((offset**2).sum(axis=-1) - along**2, 0))
-    near = (along >= -ROW_STEP_MM) & (along <= distance[aligned, None] + ROW_STEP_MM)
+    turned = np.minimum(*(np.abs((line * way[end]).sum(axis=1)) for end in (first, second)))
+    first, line, distance = (part[turned >= _cosine(ROW_ANGLE)] for part in (first, line, distance))
+    along, across = _along_and_across(centres - centres[first, None], line[:, None])
+    near = (along >= -ROW_STEP_MM) & (along <= distance[:, None] + ROW_STEP_MM)
     on_line = near & (across <= ROW_ASIDE_MM) & (long_mm <= PLAQUE_MM[1])
-    along_it = oblong & (np.abs(line[aligned] @ way.T) >= np.cos(np.radians(ROW_ANGLE)))
+    along_it = oblong & (np.abs(line @ way.T) >= _cosine(ROW_ANGLE))
     rows: npt.NDArray[np.bool_] = on_line[(on_line & along_it).sum(axis=1) >= ROW_PARTS].any(axis=0)
     return rows
 
 
-def tram_tracks(labels: LabelImage, *, pixel_mm: float) -> npt.NDArray[np.bool_]:
-    """Which regions are walls of a vessel; see `are_vessels`."""
-    centres, long_mm, slimness, way = _axes(labels, pixel_mm)
+def tram_tracks(shapes: Shapes) -> npt.NDArray[np.bool_]:
+    """Which regions are walls of a vessel; bool (n,)."""
+    centres, long_mm, way = shapes.centres, shapes.long_mm, shapes.way
     walls = np.zeros(len(centres), bool)
-    thin = np.flatnonzero((long_mm >= WALL_MM) & (slimness >= SLIM))
+    thin = np.flatnonzero((long_mm >= WALL_MM) & (shapes.slimness >= SLIM))
     if len(thin) < 2:
         return walls
-    first, second = ops.pairs_within(centres[thin] * pixel_mm, float(long_mm[thin].max()))
-    first, second = thin[first], thin[second]
-    apart = (centres[second] - centres[first]) * pixel_mm
-    along = np.abs((apart * way[first]).sum(axis=1))
-    across = np.sqrt(np.maximum((apart**2).sum(axis=1) - along**2, 0))
-    parallel = np.abs((way[first] * way[second]).sum(axis=1)) >= np.cos(np.radians(MAX_ANGLE))
-    beside = along <= SHIFT * np.minimum(long_mm[first], long_mm[second])
+    first, second = (thin[side] for side in ops.pairs_within(centres[thin], float(long_mm[thin].max())))
+    along, across = _along_and_across(centres[second] - centres[first], way[first])
+    parallel = np.abs((way[first] * way[second]).sum(axis=1)) >= _cosine(MAX_ANGLE)
+    beside = np.abs(along) <= SHIFT * np.minimum(long_mm[first], long_mm[second])
     walls[first[parallel & beside & (across >= LUMEN_MM[0]) & (across <= LUMEN_MM[1])]] = True
     return walls
 
 
-def _axes(
-    labels: LabelImage, pixel_mm: float
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Centres in pixels (n, 2), length in mm, length over thickness, and unit vectors along (n, 2)."""
-    regions = label_regions(labels)
-    long, short, angle = axes(regions, labels.shape[1])
-    return regions.centres, 4 * long * pixel_mm, long / short, np.stack([np.sin(angle), np.cos(angle)], axis=1)
+def _along_and_across(
+    offsets: npt.NDArray[np.float64], way: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Signed length of offsets (..., 2) along unit vectors, and their distance from these."""
+    along = (offsets * way).sum(axis=-1)
+    return along, np.sqrt(np.maximum((offsets**2).sum(axis=-1) - along**2, 0))
+
+
+def _cosine(degrees: float) -> float:
+    return float(np.cos(np.radians(degrees)))
