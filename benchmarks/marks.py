@@ -1,11 +1,11 @@
 """What is marked on films as they are: regions named, marks on real calcification, on mimics and elsewhere, letters.
 
-    python benchmarks/marks.py FILMS --annotations FILE --out marks.json [--jobs N]
+    python benchmarks/marks.py FILMS --annotations FILE --out marks.json [--jobs N] [--apart WORD ...]
 
 FILMS is a folder, FILE says what is on its films (format: `annotated.py`). Nothing is put into the films: what is
 marked beside ``real`` and ``ignore`` boxes is wrong. Each film is scanned at the shipped operating point, with its
-annotated pixel pitch and, unless its file states one, as a picture whose pitch nobody knows. `accuracy.py` judges films
-with deposits put in.
+annotated pixel pitch and, unless its file states one, as a picture whose pitch nobody knows. Films with a WORD in their
+name, children's hands for one, are counted apart, too. `accuracy.py` judges films with deposits put in.
 """
 
 from __future__ import annotations
@@ -55,14 +55,15 @@ def main() -> None:
     parser.add_argument("--annotations", type=Path, required=True, metavar="FILE")
     parser.add_argument("--out", type=Path, required=True, metavar="JSON")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes (1)")
+    parser.add_argument("--apart", nargs="*", default=(), metavar="WORD", help="count films of this name apart, too")
     given = parser.parse_args()
-    result = marks_on(given.films, read_truth(given.annotations), jobs=given.jobs)
+    result = marks_on(given.films, read_truth(given.annotations), jobs=given.jobs, apart=given.apart)
     given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(table(result))
 
 
-def marks_on(films: Path, known: Sequence[KnownFilm], *, jobs: int = 1) -> dict[str, Any]:
-    """Scan films of a folder that are known, and say of both `PITCHES` what was marked."""
+def marks_on(films: Path, known: Sequence[KnownFilm], *, jobs: int = 1, apart: Sequence[str] = ()) -> dict[str, Any]:
+    """Scan films of a folder that are known, and say of both `PITCHES` what was marked; films named so `apart`, too."""
     there = [film for film in known if (films / film.name).is_file()]
     result: dict[str, Any] = {
         "version": __version__,
@@ -74,7 +75,11 @@ def marks_on(films: Path, known: Sequence[KnownFilm], *, jobs: int = 1) -> dict[
         for title, stated in PITCHES.items():
             done = list(pool.map(partial(_scanned, films, stated=stated), there))
             judged = [film for film in done if isinstance(film, FilmMarks)]
-            result[title] = _summed(judged) | {"failed": [text for text in done if isinstance(text, str)]}
+            result[title] = _summed(judged) | {
+                "each_film": [dataclasses.asdict(film) for film in judged],
+                "failed": [text for text in done if isinstance(text, str)],
+                "apart": {word: _summed([film for film in judged if word in film.film]) for word in apart},
+            }
     return result
 
 
@@ -125,13 +130,13 @@ def _mark(mark: Candidate) -> dict[str, Any]:
 
 def _summed(films: Sequence[FilmMarks]) -> dict[str, Any]:
     return {
+        "films": len(films),
         "regions": Counter(film.region for film in films),
         "real": sum(film.real for film in films),
         "found": sum(film.found for film in films),
         "marks_on_mimics": sum(len(film.mimics) for film in films),
         "wrong_marks": sum(len(film.wrong) for film in films),
         "labels": sum((Counter(film.labels) for film in films), Counter()),
-        "each_film": [dataclasses.asdict(film) for film in films],
     }
 
 
@@ -142,13 +147,21 @@ def table(result: Mapping[str, Any]) -> str:
     ]
     for title in PITCHES:
         part = result[title]
-        lines += ["", f"{title}: regions " + _counts(part["regions"])]
-        lines += [f"  real calcification marked {part['found']} of {part['real']}"]
-        lines += [f"  marks on mimics {part['marks_on_mimics']}, elsewhere {part['wrong_marks']}"]
-        lines += ["  labelled, no mark: " + _counts(part["labels"])]
+        lines += ["", *_group_lines(title, part)]
+        for word, group in part["apart"].items():
+            lines += [f"  {line}" for line in _group_lines(f"{group['films']} films named {word}", group)]
         lines += [line for film in part["each_film"] for line in _film_lines(film)]
         lines += [f"  failed: {text}" for text in part["failed"]]
     return "\n".join(lines)
+
+
+def _group_lines(title: str, group: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{title}: regions " + _counts(group["regions"]),
+        f"  real calcification marked {group['found']} of {group['real']}",
+        f"  marks on mimics {group['marks_on_mimics']}, elsewhere {group['wrong_marks']}",
+        "  labelled, no mark: " + _counts(group["labels"]),
+    ]
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -68,7 +68,7 @@ def test_phantoms_are_scanned_with_and_without_their_pitch(script, tmp_path):
     notes = tmp_path / "notes.json"
     notes.write_text(json.dumps([*records, records[0] | {"film": "gone.png"}]), encoding="utf-8")
     marks = script("marks")
-    result = marks.marks_on(tmp_path, read_truth(notes))
+    result = marks.marks_on(tmp_path, read_truth(notes), apart=["wrists", "knee"])
     assert result["films"] == 2
     for title in marks.PITCHES:
         part = result[title]
@@ -78,4 +78,8 @@ def test_phantoms_are_scanned_with_and_without_their_pitch(script, tmp_path):
         assert part["found"] >= 1
         assert sum(part["regions"].values()) == 2
         assert title in marks.table(result)
+        wrists = [film for film in part["each_film"] if "wrists" in film["film"]]
+        assert part["apart"]["wrists"]["films"] == len(wrists) == 1
+        assert part["apart"]["wrists"]["found"] == wrists[0]["found"]
+        assert part["apart"]["knee"]["films"] == 0
     assert json.loads(json.dumps(result))["pitch given"]["real"] == part["real"]
