@@ -16,7 +16,7 @@ ROUNDS = 3
 WIDER = 4.0
 """Where no soft tissue lies within reach, the level is taken from this many times farther away."""
 
-NOISE_FLOOR_STEPS = 0.01
+NOISE_FLOOR_STEPS = 0.007
 """Least structured noise, in bone steps: films saved with few grey levels have flat patches of none."""
 
 SOFT_SHARE = 0.75

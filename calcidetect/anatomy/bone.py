@@ -36,6 +36,11 @@ MOST_BONE = 0.9
 RIM_MM = (0.8, 4.0)
 """The two sides of a bone's border are compared this far from it: past the blur, before the next tissue."""
 
+CLEAR_BORDERS = 0.75
+"""Quantile of the differences along bone's borders that is the film's bone step. Where bones overlap, or a border is
+misjudged, there is bone or none on both sides: on 172 films with pairs of points on bone and beside it the median is
+0.66 of what these show, this quantile 1.00 (root mean square of the difference 0.77 and 0.72 octaves)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BoneTables:
@@ -133,7 +138,7 @@ def _regions(chance: FloatImage, body: Mask, pixel_mm: float, settings: BoneSett
 def bone_step(
     pixels: FloatImage, bone: Mask, body: Mask, pixel_mm: float, *, outside: FloatImage | None = None
 ) -> float:
-    """Median signal of bone minus that of the soft tissue beside it, in signal units, > 0.
+    """Signal of bone minus that of the soft tissue beside it, where its borders are clear, in signal units, > 0.
 
     Falls back on `FALLBACK_STEP` of the body's range where there is no border of bone and soft tissue. `outside` is
     `ops.distance` of bone, where it is known.
@@ -151,7 +156,7 @@ def bone_step(
         ops.masked_gaussian_at(pixels, rim, sigma, border, least_sigma=STEP_LEAST_SIGMA_PX)
         for rim in (bone_rim, soft_rim)
     )
-    measured = float(np.median(inner - outer))
+    measured = float(np.quantile(inner - outer, CLEAR_BORDERS))
     return measured if measured > 0.1 * fallback else fallback
 
 

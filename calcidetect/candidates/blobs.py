@@ -34,7 +34,7 @@ CLUTTER_SIGMAS = 4.0
 CLUTTER_MM = 8.0
 """Structured noise is learnt over the wider of these many blob sigmas and mm."""
 
-CLUTTER_FLOOR_STEPS = 0.002
+CLUTTER_FLOOR_STEPS = 0.0013
 """Least structured noise, in bone steps: flat patches of films saved with few grey levels have none."""
 
 LEAST_SHARE = 1e-3

@@ -49,7 +49,7 @@ RINGS_A_SIDE = 4
 METAL_MM = 1.0
 """A candidate nearer to metal than this is its glow or its edge. None of 583 candidates on deposits lay within 3 mm."""
 
-HARD_STEPS_PER_MM, BRIGHT_STEPS, SCREW_MM = 5.0, 4.0, 3.0
+HARD_STEPS_PER_MM, BRIGHT_STEPS, SCREW_MM = 3.4, 2.7, 3.0
 """Screws and clips rise by so many bone steps a mm, to so many bone steps or more, are no larger than this radius …"""
 
 SATURATED = 1.0

@@ -47,7 +47,7 @@ GRAIN_SIGMA_MM = 1.0
 """What a Gaussian of this sigma takes away is the texture of a place."""
 
 TEXTURE_RING_MM, TEXTURE_SIGMA_MM = 2.5, 1.5
-TEXTURE_FLOOR_STEPS = 0.002
+TEXTURE_FLOOR_STEPS = 0.0013
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
