@@ -36,7 +36,7 @@ LUMEN_MM, WALL_MM = 5.0, 15.0
 ENDPLATE_MM, ENDPLATE_PARTS = 1.5, 2
 """What lies this near to the row of so many bright things within the lumen is the end plate of a vertebra."""
 
-MIN_DARKNESS = 0.05
+MIN_DARKNESS = 0.034
 """Least darkness, in bone steps, that two fifths of the column must show for it to be a trachea."""
 
 RING_SIGMAS = 1.8
