@@ -87,6 +87,15 @@ def test_bone_step_is_cortex_and_marrow_less_soft_tissue():
     assert MARROW - SOFT < bone_step(pixels, bone, field().body, PIXEL_MM) < CORTEX - SOFT
 
 
+def test_bone_that_the_mask_leaves_out_beside_two_thirds_of_its_border_does_not_lessen_the_bone_step():
+    pixels, bone = limb_pixels()[:2]
+    part, cols = bone.copy(), np.flatnonzero(bone.any(axis=0))
+    part[:, cols[len(cols) // 2] :] = False  # bone on both sides of this border, and of the next
+    part[SHAPE[0] // 4 : SHAPE[0] // 2, : cols[len(cols) // 4]] = False
+    body = field().body
+    assert bone_step(pixels, part, body, PIXEL_MM) == pytest.approx(bone_step(pixels, bone, body, PIXEL_MM), rel=0.2)
+
+
 def test_without_bone_the_step_falls_back_on_the_bodys_range():
     pixels, _ = limb_pixels()
     assert bone_step(pixels, np.zeros(SHAPE, bool), field().body, PIXEL_MM) > 0
