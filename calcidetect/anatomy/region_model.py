@@ -10,6 +10,7 @@ sums of the likeness are log-odds of each look and the logarithm of the size (Wi
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -121,9 +122,8 @@ def look_at(radiograph: Radiograph, field: Field, *, model: RegionModel | None =
     Look
     """
     model = model or load_model()
-    pixels, body = reduced(radiograph, field)
-    mirrored = np.ascontiguousarray(pixels[:, ::-1]), body[:, ::-1]  # left and right are alike
-    films = np.stack([features(pixels, body, words=model.words), features(*mirrored, words=model.words)])
+    picture = _picture(*reduced(radiograph, field))
+    films = np.stack([_described(each, model.words) for each in (picture, _mirrored(picture))])  # left and right alike
     answers = evaluate(model, films).mean(axis=0)
     chances = np.exp(answers[:-1] - answers[:-1].max())
     chances /= chances.sum()
@@ -199,16 +199,67 @@ def features(pixels: FloatImage, body: Mask, *, words: tuple[Vector, ...]) -> Ve
     -------
     float32 (f,)
     """
+    return _described(_picture(pixels, body), words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Picture:
+    """What `features` are made of: patches for each of `PATCH_SIDES`, thumbnails, and the body in the box around it.
+
+    `share` is the body's share of the field, of `field_shape`.
+    """
+
+    patches: tuple[Vector, ...]
+    thumbnail: FloatImage
+    even_thumbnail: FloatImage
+    inside: Mask
+    field_shape: tuple[int, int]
+    share: float
+
+
+def _picture(pixels: FloatImage, body: Mask) -> _Picture:
     box = _box(body, share=BODY_SHARE)
     inside = body[box]
     even = _with_black_air(_even_levels(pixels[box], inside), inside)
     plain = _with_black_air(_stretched(pixels[box], inside), inside)
+    return _Picture(
+        patches=tuple(patches(even, side) for side in PATCH_SIDES),
+        thumbnail=ops.resize_area(plain, (THUMBNAIL, THUMBNAIL)),
+        even_thumbnail=ops.resize_area(even, (EVEN_THUMBNAIL, EVEN_THUMBNAIL)),
+        inside=inside,
+        field_shape=(body.shape[0], body.shape[1]),
+        share=float(body.mean()),
+    )
+
+
+def _mirrored(picture: _Picture) -> _Picture:
+    """The same picture, left for right, in half the time of looking at it once more."""
+    return dataclasses.replace(
+        picture,
+        patches=tuple(_mirrored_patches(each) for each in picture.patches),
+        thumbnail=picture.thumbnail[:, ::-1],
+        even_thumbnail=picture.even_thumbnail[:, ::-1],
+        inside=picture.inside[:, ::-1],
+    )
+
+
+def _mirrored_patches(patches: Vector) -> Vector:
+    """Patches with their cells in reverse; a direction becomes its counterpart on the other side of the vertical."""
+    cells, rows_and_cols = (CELLS, CELLS), patches.shape[:2]
+    slopes, levels = np.split(patches[:, ::-1], [CELLS**2 * DIRECTIONS], axis=-1)
+    other_way = -np.arange(DIRECTIONS) % DIRECTIONS
+    slopes = slopes.reshape(*rows_and_cols, *cells, DIRECTIONS)[..., ::-1, other_way]
+    levels = levels.reshape(*rows_and_cols, *cells)[..., ::-1]
+    return np.concatenate([side.reshape(*rows_and_cols, -1) for side in (slopes, levels)], axis=-1)
+
+
+def _described(picture: _Picture, words: tuple[Vector, ...]) -> Vector:
     parts = (
-        *(word_shares(patches(even, side), known) for side, known in zip(PATCH_SIDES, words, strict=True)),
-        ops.resize_area(plain, (THUMBNAIL, THUMBNAIL)),
-        ops.resize_area(even, (EVEN_THUMBNAIL, EVEN_THUMBNAIL)),
-        *_profiles(inside),
-        _proportions(inside, body.shape, float(body.mean())),
+        *(word_shares(own, known) for own, known in zip(picture.patches, words, strict=True)),
+        picture.thumbnail,
+        picture.even_thumbnail,
+        *_profiles(picture.inside),
+        _proportions(picture.inside, picture.field_shape, picture.share),
     )
     return np.concatenate([np.ravel(part) for part in parts]).astype(np.float32)
 
