@@ -261,7 +261,7 @@ def own_soft_tissue(radiograph: Radiograph, tables: bone.BoneTables) -> tuple[np
     apart = (anatomy.bone_distance_px * pixel_mm > BONE_GAP_MM) & (anatomy.skin_distance_px * pixel_mm > 1)
     thorax = find_thorax(anatomy, pixel_mm=pixel_mm)
     if thorax is not None:
-        clear &= ~np.maximum.accumulate(thorax.cage, axis=0)
+        clear &= ~ops.resize_mask(np.maximum.accumulate(thorax.cage, axis=0), clear.shape)
     return ops.resize_mask(clear & apart & field.body, radiograph.grid.shape), anatomy.bone_step
 
 

@@ -22,7 +22,7 @@ OPENINGS_MM = (5.0, 2.0, 10.0, 16.0)
 """Fat planes, the trachea and gas under the diaphragm join lungs by bridges narrower than twice this; tried in turn."""
 
 LUNG_PIXEL_MM = 1.2
-"""Lungs are cut apart on a film reduced to about this: nothing of their outline is finer."""
+"""Lungs are looked for, and places named, on a film reduced to about this: nothing of their outline is finer."""
 
 MIN_PART_SHARE = 0.25
 """A dense middle may cut a lung in two: parts above or below that have this share of the
@@ -49,10 +49,12 @@ INNER_AREAS = ("lung", "mediastinum", "heart", "rib cage", "upper abdomen")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Thorax:
-    """Lungs and rib cage of a frontal film, in pixels of its grid.
+    """Lungs and rib cage of a frontal film, on a grid reduced to pixels of about `LUNG_PIXEL_MM`.
 
     Attributes
     ----------
+    factor
+        How many pixels of the film's grid one of these is wide, down and across.
     lungs, cage
         bool (rows, cols): the lungs; what their common hull and the ribs around it cover.
     middle
@@ -63,6 +65,7 @@ class Thorax:
         Of the hull.
     """
 
+    factor: tuple[float, float]
     lungs: Mask
     cage: Mask
     middle: float
@@ -70,6 +73,10 @@ class Thorax:
     top: int
     height: int
     width: int
+
+    def seen(self, points: Points) -> Points:
+        """Where on this grid points ``(row, col)`` of the film's grid lie, shape (n, 2)."""
+        return (points + 0.5) / self.factor - 0.5
 
 
 def find_thorax(anatomy: Anatomy, *, pixel_mm: float) -> Thorax | None:
@@ -89,7 +96,7 @@ def find_thorax(anatomy: Anatomy, *, pixel_mm: float) -> Thorax | None:
     for opening in OPENINGS_MM:
         lungs = _two_lungs(likely, body, radius=opening / pixel_mm / factor)
         if lungs is not None:
-            return _around((ops.resize_mask(lungs[0], shape), ops.resize_mask(lungs[1], shape)))
+            return _around(lungs, (shape[0] / reduced[0], shape[1] / reduced[1]))
     return None
 
 
@@ -118,13 +125,14 @@ def _above_or_below(boxes: npt.NDArray[np.int32], centres: Points, main: int) ->
     return (centres[:, 1] >= x0) & (centres[:, 1] < x0 + width)
 
 
-def _around(lungs: tuple[Mask, Mask]) -> Thorax:
+def _around(lungs: tuple[Mask, Mask], factor: tuple[float, float]) -> Thorax:
     both = lungs[0] | lungs[1]
     hull = ops.convex_hull(both)
     rows, cols = np.flatnonzero(hull.any(axis=1)), np.flatnonzero(hull.any(axis=0))
     width = int(np.ptp(cols)) + 1
     inner = tuple(_mean_column(lung) for lung in lungs)
     return Thorax(
+        factor=factor,
         lungs=both,
         cage=ops.distance(hull) <= WALL_SHARE * width,
         middle=_middle(lungs),
@@ -157,7 +165,7 @@ def chest_areas(points: Points, thorax: Thorax) -> npt.NDArray[np.str_]:
     Parameters
     ----------
     points
-        ``(row, col)`` on the grid of `thorax`, shape (n, 2).
+        ``(row, col)`` on the grid of `thorax`, shape (n, 2); see `Thorax.seen`.
 
     Returns
     -------

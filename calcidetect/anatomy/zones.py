@@ -204,6 +204,7 @@ def _chest(points: Points, view: _View) -> _Named:
     thorax = None if lateral else find_thorax(view.anatomy, pixel_mm=view.pixel_mm)
     if thorax is None:
         return _plain(points, view)
+    points = thorax.seen(points)
     areas = chest_areas(points, thorax)
     sides = np.where(points[:, 1] < thorax.middle, "right", "left")  # as it stands before the reader
     return _named(areas, sides=np.where(np.isin(areas, ("neck", "mediastinum", "heart", "upper abdomen")), "", sides))
