@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import cast
 
 import cv2
 import numpy as np
@@ -18,12 +19,17 @@ from calcidetect.arrays import FloatImage, LabelImage, Mask
 cv2.setNumThreads(1)  # one film, one core: a batch scales with processes
 
 
-LEAST_SIGMA = 3.2
+LEAST_SIGMA = 3.0
 """In pixels: a blur is computed on a film halved as long as its sigma stays this wide."""
 
 
 def resize_area(image: FloatImage, shape: tuple[int, int]) -> FloatImage:
-    """Reduce to `shape` by area averages; enlarge bilinearly."""
+    """Reduce to `shape` by area averages; enlarge bilinearly.
+
+    What is reduced to less than half is halved first, which takes a third of the time.
+    """
+    while all(side % 2 == 0 and side >= 2 * wanted for side, wanted in zip(image.shape, shape, strict=False)):
+        image = halve(image)
     interpolation = cv2.INTER_AREA if shape[0] <= image.shape[0] else cv2.INTER_LINEAR
     return cv2.resize(image, shape[::-1], interpolation=interpolation)
 
@@ -45,30 +51,23 @@ def gaussian(image: FloatImage, sigma: float) -> FloatImage:
 
 def masked_gaussian(image: FloatImage, mask: Mask, sigma: float) -> FloatImage:
     """Gaussian mean over the pixels of `mask` only; far from any, the nearest such mean's value fades to 0/0 -> 0."""
-    return masked_gaussian_at(image, mask, sigma, np.arange(image.size)).reshape(image.shape)
-
-
-def masked_gaussian_at(
-    image: FloatImage, mask: Mask, sigma: float, flat: npt.NDArray[np.intp], *, least_sigma: float = LEAST_SIGMA
-) -> npt.NDArray[np.float32]:
-    """`masked_gaussian` at n places, given as flat indices: float32 (n,); `least_sigma` as in `smooth_small`."""
-    weight: FloatImage = mask.astype(np.float32)
-    total, share = (smooth(plane, sigma, least_sigma).ravel()[flat] for plane in (image * weight, weight))
+    weight = mask.astype(np.float32)
+    total, share = (smooth(plane, sigma) for plane in (image * weight, weight))
     return (total / np.maximum(share, np.float32(1e-6))).astype(np.float32, copy=False)
 
 
-def smooth(image: FloatImage, sigma: float, least_sigma: float = LEAST_SIGMA) -> FloatImage:
+def smooth(image: FloatImage, sigma: float) -> FloatImage:
     """Gaussian blur; wide ones are computed on a reduced copy (within 1 % of the range of the exact result)."""
-    return enlarge(*smooth_small(image, sigma, least_sigma), image.shape)
+    return enlarge(*smooth_small(image, sigma), image.shape)
 
 
-def smooth_small(image: FloatImage, sigma: float, least_sigma: float = LEAST_SIGMA) -> tuple[FloatImage, int]:
+def smooth_small(image: FloatImage, sigma: float) -> tuple[FloatImage, int]:
     """Gaussian blur left at the reduced size at which it is computed, and how often it was halved, as a factor.
 
-    It is halved as long as its sigma stays `least_sigma` pixels or more.
+    It is halved as long as its sigma stays `LEAST_SIGMA` pixels or more.
     """
     factor = 1
-    while sigma >= 2 * least_sigma and min(image.shape) >= 8:
+    while sigma >= 2 * LEAST_SIGMA and min(image.shape) >= 8:
         image, sigma, factor = halve(image), sigma / 2, 2 * factor
     return gaussian(image, sigma), factor
 
@@ -77,6 +76,11 @@ def halve(image: FloatImage) -> FloatImage:
     """Means of 2 x 2 pixels; a last odd row or column is left out (which makes it ten times as fast)."""
     rows, cols = image.shape[0] // 2, image.shape[1] // 2
     return cv2.resize(image[: 2 * rows, : 2 * cols], (cols, rows), interpolation=cv2.INTER_AREA)
+
+
+def halve_mask(mask: Mask) -> Mask:
+    """`halve` of a mask; a pixel is set where at least two of its four were."""
+    return cast(Mask, halve(mask.view(np.uint8)).view(bool))  # the mean of two 0 and two 1 is rounded up
 
 
 def enlarge(small: FloatImage, factor: int, shape: tuple[int, int]) -> FloatImage:
@@ -453,13 +457,19 @@ def rim(labels: LabelImage) -> Mask:
     return rim
 
 
+def by_label(own: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
+    """Order of numbers > 0 that puts equal ones side by side, each group in the order given."""
+    few = own.max(initial=0) < 1 << 16  # of short numbers NumPy sorts the digits, in a fifth of the time
+    return np.argsort(own.astype(np.uint16) if few else own, kind="stable")
+
+
 def label_boxes(labels: LabelImage) -> list[tuple[slice, slice]]:
     """Bounding slices of labels 1 … n, none of which may be missing.
 
     As `scipy.ndimage.find_objects`, whose import alone takes longer than this function for a hundred films.
     """
     flat = labelled(labels)
-    order = np.argsort(labels.ravel()[flat], kind="stable")
+    order = by_label(labels.ravel()[flat])
     starts = np.flatnonzero(np.diff(labels.ravel()[flat[order]], prepend=0))
     rows, cols = np.divmod(flat[order], labels.shape[1])
     sides = [side.reduceat(index, starts).tolist() for index in (rows, cols) for side in (np.minimum, np.maximum)]

@@ -77,8 +77,8 @@ def body_range(pixels: FloatImage, body: Mask) -> tuple[float, float]:
 
 def percentiles(pixels: FloatImage, body: Mask, shares: Sequence[float]) -> list[float]:
     """Percentiles of the body's signal, by at most some `RANGE_SAMPLES` of its pixels."""
-    values = pixels[body]
-    return np.percentile(values[:: 1 + len(values) // RANGE_SAMPLES], shares).tolist()
+    at = np.flatnonzero(body)
+    return np.percentile(pixels.ravel()[at[:: 1 + len(at) // RANGE_SAMPLES]], shares).tolist()
 
 
 def in_body_ranges(pixels: FloatImage, body: Mask) -> FloatImage:

@@ -61,7 +61,7 @@ class LabelRegions:
 def label_regions(labels: LabelImage) -> LabelRegions:
     """Count over int32 (rows, cols) labels 1 … n, at least one, none of them missing."""
     flat = ops.labelled(labels)
-    order = np.argsort(labels.ravel()[flat], kind="stable")
+    order = ops.by_label(labels.ravel()[flat])
     flat = flat[order]
     label = labels.ravel()[flat].astype(np.intp) - 1
     area = np.bincount(label)

@@ -11,7 +11,7 @@ from calcidetect import ops
 from calcidetect.anatomy.pixel_features import SPREAD_FLOOR, Planes
 from calcidetect.arrays import FloatImage
 from calcidetect.candidates.blobs import BlobScale
-from calcidetect.candidates.places import DIRECTIONS, Places
+from calcidetect.candidates.places import DIRECTIONS, Places, Points
 from calcidetect.types import Anatomy
 
 Column = npt.NDArray[np.floating]
@@ -160,11 +160,11 @@ def _ask_mean(places: Places, half: FloatImage, sigma_mm: float) -> Column:
 
 def plane_features(places: Places, planes: Planes) -> Features:
     """The film's feature planes at each centre, and on average around it."""
-    images, factor = list(planes.values.values()), planes.factor
-    here, around = (points.ask_all(images, factor) for points in (places.centres, places.ring_outside(AROUND_MM)))
-    features: Features = {f"here_{name}": values[:, 0] for name, values in zip(planes.values, here, strict=True)}
-    means = (values.mean(axis=1) for values in around)
-    return features | {f"around_{name}": mean for name, mean in zip(planes.values, means, strict=True)}
+    centres, ring = places.centres, places.ring_outside(AROUND_MM)
+    points = Points(rows=np.hstack([centres.rows, ring.rows]), cols=np.hstack([centres.cols, ring.cols]))
+    asked = dict(zip(planes.values, points.ask_all(list(planes.values.values()), planes.factor), strict=True))
+    features: Features = {f"here_{name}": values[:, 0] for name, values in asked.items()}
+    return features | {f"around_{name}": values[:, 1:].mean(axis=1) for name, values in asked.items()}
 
 
 def bone_and_lung_around(places: Places, anatomy: Anatomy) -> Features:
@@ -203,8 +203,17 @@ def fine_features(places: Places, film: Evened, *, median: float, span: float) -
 
 
 def _curvatures(places: Places, image: FloatImage, sigma: float) -> tuple[Column, Column]:
-    """Larger and smaller eigenvalue of the second derivatives at each centre, times sigma squared."""
-    down, across, mixed = (places.ask(plane) for plane in ops.second_slopes(image, sigma))
+    """Larger and smaller eigenvalue of the second derivatives at each centre, times sigma squared.
+
+    As `ops.hessian_eigenvalues`, from the nine pixels around each centre alone: a tenth of the time.
+    """
+    centres, step = places.centres, np.arange(-1, 2, dtype=np.float32)
+    nine = Points(rows=centres.rows + np.repeat(step, 3), cols=centres.cols + np.tile(step, 3))
+    around = nine.ask(image).reshape(-1, 3, 3) * np.float32(sigma**2 / 4)
+    even, slope, bend = np.array([[1, 2, 1], [-1, 0, 1], [1, -2, 1]], np.float32)
+    down, across, mixed = (
+        np.einsum("nij,i,j->n", around, *kernels) for kernels in ((bend, even), (even, bend), (slope, slope))
+    )
     mean, half = (down + across) / 2, np.hypot((down - across) / 2, mixed)
     return mean + half, mean - half
 
