@@ -60,7 +60,7 @@ def bone_figures(pairs: Iterable[Pair], results: Path, masks: Path | None) -> tu
         films.append(_agreement(pair.known, found, truth))
     if unmatched:
         trouble.append(f"Bone of {unmatched} films can't be judged: scan with --format bone,calc to write its mask.")
-    return _summary(films), tuple(trouble)
+    return summary(films), tuple(trouble)
 
 
 def _mask_path(folder: Path, film: KnownFilm) -> Path | None:
@@ -116,7 +116,8 @@ def _agreement(film: KnownFilm, found: Mask, truth: npt.NDArray[np.uint8] | None
     )
 
 
-def _summary(films: Sequence[FilmAgreement]) -> dict[str, Any]:
+def summary(films: Sequence[FilmAgreement]) -> dict[str, Any]:
+    """Means by region, and each film, as plain values for JSON."""
     groups: dict[str, list[FilmAgreement]] = defaultdict(list)
     for film in films:
         groups[ALL].append(film)
