@@ -4,8 +4,8 @@
 
 The designs are those of `bone_rivals.py`, the program as shipped first. FILE says which points of its films are bone
 and which are soft tissue (format: `annotated.py`), --ct names the folder of a chest CT (`ct_projection.py`), phantoms
-come with exact masks. ``--half`` takes every second film, on which, and on the phantoms of seeds from 100 on, the
-constants of the plain designs were chosen.
+come with exact masks. ``--half`` takes every second film and the phantoms of seeds from 100 on, on which constants
+of the plain designs were chosen.
 
 Writes ``bone_designs.json`` and ``bone_designs.png`` (a film of each region and kind); prints a table.
 """

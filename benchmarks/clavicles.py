@@ -34,11 +34,13 @@ from calcidetect.trees import BoostedTables, parse_tables
 
 JSRT_MM = 0.175
 GUESS_AROUND_MM = (5.0, 10.0, 20.0, 40.0)
-FOLDS = 4
+FOLDS = 3
+"""Fits that each leave a third of the films out."""
+
 PER_CLASS, NEAR_TRUTH_MM = 300, 12.0
 """Pixels of a clavicle and as many nearer to it than this; half as many from further off."""
 
-ROUNDS, DEPTH = 200, 6
+ROUNDS, DEPTH = 120, 6
 REACH_MM = 15.0
 """How far off the fitted outline the revision looks for bone."""
 
@@ -141,43 +143,44 @@ def fit_tables(material: Sequence[Learnt]) -> BoostedTables:
     return parse_tables(boosting.tables_json(model, list(material[0].names)))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Method:
-    """What is fitted: tables of the guess, usual shapes (of coarse pixels), tables of the revision."""
-
-    guess: BoostedTables
-    shapes: Shapes
-    revised: BoostedTables
-
-
 def fit_folds(sides: Sequence[Side]) -> tuple[list[np.ndarray], list[Guess], Callable[[Side], np.ndarray]]:
     """Masks and guesses of every side by fits without its film, and what a fit on all of them finds on another side."""
-    rng = np.random.default_rng(0)
     films = sorted({side.film for side in sides})
     fold = np.array([films.index(side.film) % FOLDS for side in sides])
-    first = [learnt(coarse_values(side), coarse_truth(side), COARSE_MM, rng) for side in sides]
+    guesses, guess = _guess_folds(sides, fold)
+    masks, revised = _revise_folds(sides, guesses, fold)
+    return masks, guesses, lambda side: found(side, guess(side), revised)
+
+
+def _guess_folds(sides: Sequence[Side], fold: np.ndarray) -> tuple[list[Guess], Callable[[Side], Guess]]:
+    rng = np.random.default_rng(0)
+    material = [learnt(coarse_values(side), coarse_truth(side), COARSE_MM, rng) for side in sides]
     outlines = [outline_of(coarse_truth(side)) for side in sides]
-    guesses: list[Guess] = [None] * len(sides)
-    tables, shapes = {}, {}
-    for left_out in (*range(FOLDS), None):
-        own = [i for i in range(len(sides)) if fold[i] != left_out]
-        tables[left_out], shapes[left_out] = (
-            fit_tables([first[i] for i in own]),
-            usual_shapes([outlines[i] for i in own]),
-        )
-        for i in np.flatnonzero(fold == left_out).tolist() if left_out is not None else ():
-            guesses[i] = guessed(sides[i], tables[left_out], shapes[left_out])
-    second = [
-        learnt(revised_values(side, guess), ops.resize_mask(side.truth, side.planes.shape[1:]), PIXEL_MM, rng)
+
+    def fit(own: Sequence[int]) -> Callable[[Side], Guess]:
+        tables, shapes = fit_tables([material[i] for i in own]), usual_shapes([outlines[i] for i in own])
+        return lambda side: guessed(side, tables, shapes)
+
+    guesses = {}
+    for left_out in range(FOLDS):
+        guess = fit(np.flatnonzero(fold != left_out).tolist())
+        guesses |= {i: guess(sides[i]) for i in np.flatnonzero(fold == left_out).tolist()}
+    return [guesses[i] for i in range(len(sides))], fit(range(len(sides)))
+
+
+def _revise_folds(
+    sides: Sequence[Side], guesses: Sequence[Guess], fold: np.ndarray
+) -> tuple[list[np.ndarray], BoostedTables]:
+    rng, shape = np.random.default_rng(1), sides[0].planes.shape[1:]
+    material = [
+        learnt(revised_values(side, guess), ops.resize_mask(side.truth, shape), PIXEL_MM, rng)
         for side, guess in zip(sides, guesses, strict=True)
     ]
-    masks: list[np.ndarray] = [None] * len(sides)
+    masks = {}
     for left_out in range(FOLDS):
-        revised = fit_tables([second[i] for i in range(len(sides)) if fold[i] != left_out])
-        for i in np.flatnonzero(fold == left_out).tolist():
-            masks[i] = found(sides[i], guesses[i], revised)
-    revised = fit_tables(second)
-    return masks, guesses, lambda side: found(side, guessed(side, tables[None], shapes[None]), revised)
+        tables = fit_tables([material[i] for i in np.flatnonzero(fold != left_out).tolist()])
+        masks |= {i: found(sides[i], guesses[i], tables) for i in np.flatnonzero(fold == left_out).tolist()}
+    return [masks[i] for i in range(len(sides))], fit_tables(material)
 
 
 def figures(sides: Sequence[Side], masks: Sequence[np.ndarray]) -> dict[str, float]:
