@@ -25,8 +25,8 @@ REDUCED_MM = 1.6
 
 LEVELS = 255
 TREND_MM, TREND_SHARE = 40.0, 0.3
-"""Soft tissue is this quantile of the body within such a radius. Best of seven pairs of 12 to 40 mm and 0.1 to 0.5 on 24
-films (every second of the 47 annotated ones) and six phantoms, by points right and Dice; so are the next two."""
+"""Soft tissue is this quantile of the body within such a radius. Best of seven pairs of 12 to 40 mm and 0.1 to 0.5 on
+24 films (every second of the 47 annotated ones) and six phantoms, by points right and Dice; so are the next two."""
 
 COMPETITION_STEPS = 30
 EDGE_MM = 1.6

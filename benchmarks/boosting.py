@@ -48,7 +48,7 @@ def tables_json(model: Model, names: list[str], slope: float = 1.0, offset: floa
     scale, bias = content["scale_and_bias"]
     if scale != 1:
         raise ValueError(f"expected a scale of 1, got {scale}")
-    trees = content["oblivious_trees"]
+    trees = [tree | {"splits": tree["splits"] or []} for tree in content["oblivious_trees"]]  # null where none helps
     depth = max(len(tree["splits"]) for tree in trees)
     used = sorted({split["float_feature_index"] for tree in trees for split in tree["splits"]})
     tables = [_padded(tree, depth, used) for tree in trees]
