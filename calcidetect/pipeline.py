@@ -279,12 +279,12 @@ def _kept(
     scores, contrasts = features["score"], features["contrast_mean"]
     leaders = clusters.leaders(labels, scores, contrasts, rings, pixel_mm=working.grid.nominal_mm)
     whole = clusters.merged_measures(labels, features, leaders)
+    labels = clusters.merged(labels, leaders)
+    taken = labels > 0
     order, labels = _numbered(labels, scores, leaders, rings, least=least)
     sure = int((scores[order] >= score.OPERATING_POINT).sum())
     seen = _looked_at_again(film, labels, kinds[order], sure=sure, pixel_mm=working.grid.nominal_mm)
-    labels = extent.full_extent(working, labels, anatomy, count=sure)
-    left = np.isin(np.arange(1, len(order) + 1), labels)  # the others are part of a mark now
-    labels, order, seen = ops.compact(labels), order[left], seen[left]
+    labels = extent.full_extent(working, labels, anatomy, taken, count=sure)
     chosen = {name: column[order] for name, column in features.items()}
     candidates = measure.measure(
         working,
@@ -305,9 +305,9 @@ def _numbered(
     order = np.argsort(-scores, kind="stable")
     order = order[leaders[order] == order]
     order = order[(scores[order] >= least) | rings[order]]
-    number = np.zeros(len(scores) + 1, np.intp)
+    number = np.zeros(len(scores) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
-    return order, clusters.merged(labels, number[leaders + 1] - 1)
+    return order, number[labels]
 
 
 def _looked_at_again(

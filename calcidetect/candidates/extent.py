@@ -39,7 +39,7 @@ FEWEST_PX = 12
 """With a smaller ring, a core is left as it is."""
 
 
-def full_extent(radiograph: Radiograph, labels: LabelImage, anatomy: Anatomy, *, count: int) -> LabelImage:
+def full_extent(radiograph: Radiograph, labels: LabelImage, anatomy: Anatomy, taken: Mask, *, count: int) -> LabelImage:
     """Let the candidates 1 … `count` reach to their rims.
 
     Parameters
@@ -48,23 +48,24 @@ def full_extent(radiograph: Radiograph, labels: LabelImage, anatomy: Anatomy, *,
         The film on the working grid, and its bone, which no deposit reaches into.
     labels
         int32 (rows, cols): candidates 1 … n, best first. Not changed.
+    taken
+        bool (rows, cols): candidates of any score, whether they are among `labels` or not. None grows into them.
     count
-        How many of them grow, 0 to n: into one another's pixels never, into those of the others always, so that it
-        does not matter which others are there.
+        How many grow, 0 to n.
 
     Returns
     -------
     int32 (rows, cols)
-        The labels; of the candidates after `count` some may have lost pixels, or all.
+        The labels; no candidate has less than before.
     """
-    grown, free = labels.copy(), anatomy.body & ~anatomy.bone
+    grown, free = labels.copy(), anatomy.body & ~anatomy.bone & ~taken
     pixel_mm = radiograph.grid.nominal_mm
     for number, box in enumerate(ops.label_boxes(labels)[:count], start=1):
         radius = float(np.sqrt(np.count_nonzero(labels[box] == number) / np.pi))
         window = _widened(box, round(radius + (REACH_MM + RING_MM) / pixel_mm) + 1)
         core = labels[window] == number
         even = ops.gaussian(radiograph.pixels[window], SMOOTHING_MM / pixel_mm)
-        allowed = free[window] & ((grown[window] == 0) | (grown[window] > count))
+        allowed = free[window] & (grown[window] == 0)
         grown[window][_rim(even, core, allowed, reach=radius + REACH_MM / pixel_mm, ring=RING_MM / pixel_mm)] = number
     return grown
 
