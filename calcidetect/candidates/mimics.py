@@ -54,7 +54,7 @@ HARD_STEPS_PER_MM, BRIGHT_STEPS, SCREW_MM = 3.4, 2.7, 3.0
 
 SATURATED = 1.0
 """… and reach this share of the body's range, from its darkest to its brightest: on films whose bone step is judged too
-small, deposits may be as hard. On 310 films as they are two spots are all this, at 9 steps a mm and 1.09; with 3 steps
+small, deposits may be as hard. On 310 films as they are two spots are all this, at 6 steps a mm and 1.09; with 2 steps
 and 0.95 two deposits of 218 on 60 films were, too."""
 
 
