@@ -57,7 +57,7 @@ def test_small_things_harder_and_brighter_than_any_deposit_are_metal():
 
 @pytest.mark.parametrize("name", SCREW)
 def test_what_only_nearly_is_like_metal_stays_a_mark(name):
-    nearly = {"edge_steepness": [4.8], "contrast_highest": [3.5], "radius_mm": [5.0], "film_share_highest": [0.98]}
+    nearly = {"edge_steepness": [3.2], "contrast_highest": [2.4], "radius_mm": [5.0], "film_share_highest": [0.98]}
     assert kinds(["wrist"], score=[0.95], **SCREW | {name: nearly[name]}) == [MARK]
 
 
