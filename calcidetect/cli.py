@@ -162,7 +162,7 @@ def _progress() -> Iterator[Progress]:
     with _bar() as advance:
 
         def show(result: FilmResult, done: int, total: int) -> None:
-            if not result.ok:
+            if not result.ok or _shows_no_bone(result):
                 tqdm.write(_outcome(result), file=sys.stderr)
             advance(done, total)
 
@@ -191,7 +191,16 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
 
 def _outcome(result: FilmResult) -> str:
     name = _one_line(result.film["film"])
-    return f"{name}: {len(result.candidates)} candidates" if result.ok else f"{name}: failed. {result.film['error']}"
+    if not result.ok:
+        return f"{name}: failed. {result.film['error']}"
+    remedy = (
+        ". No bone was found on it; if it is a film, say by --region what it shows." if _shows_no_bone(result) else ""
+    )
+    return f"{name}: {len(result.candidates)} candidates{remedy}"
+
+
+def _shows_no_bone(result: FilmResult) -> bool:
+    return "no_bone" in result.film["flags"].split(";")
 
 
 def _figure(args: argparse.Namespace) -> int:
