@@ -110,8 +110,13 @@ def fitted(chance: np.ndarray, shapes: Shapes) -> np.ndarray:
 
 def _start(chance: np.ndarray, shapes: Shapes) -> np.ndarray:
     """Weights of the outline of the largest likely part; the usual shape's where there is none."""
-    labels, boxes, _ = ops.components(chance > 0.5)
-    if not len(boxes) or boxes[:, 4].max() < LEAST_PX:
+    part = largest_part(chance > 0.5)
+    if np.count_nonzero(part) < LEAST_PX:
         return np.zeros(len(shapes.sigmas))
-    outline = outline_of(labels == 1 + int(np.argmax(boxes[:, 4])))
-    return np.clip((outline - shapes.mean) @ shapes.components.T / shapes.sigmas, -2.5, 2.5)
+    return np.clip((outline_of(part) - shapes.mean) @ shapes.components.T / shapes.sigmas, -2.5, 2.5)
+
+
+def largest_part(mask: np.ndarray) -> np.ndarray:
+    """The largest of a mask's parts; the mask as it is where it has none."""
+    labels, boxes, _ = ops.components(mask)
+    return labels == 1 + int(np.argmax(boxes[:, 4])) if len(boxes) else mask

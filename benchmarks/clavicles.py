@@ -24,7 +24,7 @@ from pathlib import Path
 import boosting
 import cv2
 import numpy as np
-from clavicle_shape import Shapes, drawn, fitted, frame_of, outline_of, usual_shapes
+from clavicle_shape import Shapes, drawn, fitted, frame_of, largest_part, outline_of, usual_shapes
 from clavicle_sides import COARSE_MM, PIXEL_MM, Side, around, film_sides, masked_films
 
 from calcidetect import ops
@@ -101,10 +101,7 @@ def found(side: Side, guess: Guess, tables: BoostedTables) -> np.ndarray:
     values = revised_values(side, guess)
     chance = table_probability(values, values["depth"] > -REACH_MM, tables)
     mask = ops.resize_linear(chance, side.truth.shape) > 0.5
-    labels, boxes, _ = ops.components(mask)
-    if not len(boxes):
-        return mask
-    return ops.fill_holes(labels == 1 + int(np.argmax(boxes[:, 4])), mask.size)
+    return ops.fill_holes(largest_part(mask), mask.size)
 
 
 def samples(truth: np.ndarray, pixel_mm: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

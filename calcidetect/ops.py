@@ -115,18 +115,12 @@ def steepness(image: FloatImage) -> FloatImage:
     return cv2.magnitude(*gradient(image))
 
 
-def second_slopes(image: FloatImage, sigma: float) -> tuple[FloatImage, FloatImage, FloatImage]:
-    """Second derivatives of an image blurred by `sigma`, times sigma squared: down, across and mixed."""
-    border = cv2.BORDER_REFLECT
-    rows = cv2.Sobel(image, cv2.CV_32F, 0, 2, scale=sigma**2 / 4, borderType=border)
-    cols = cv2.Sobel(image, cv2.CV_32F, 2, 0, scale=sigma**2 / 4, borderType=border)
-    mixed = cv2.Sobel(image, cv2.CV_32F, 1, 1, scale=sigma**2 / 4, borderType=border)
-    return rows, cols, mixed
-
-
 def hessian_eigenvalues(image: FloatImage, sigma: float) -> tuple[FloatImage, FloatImage]:
     """Larger and smaller eigenvalue of the second derivatives of an image blurred by `sigma`, times sigma squared."""
-    rows, cols, mixed = second_slopes(image, sigma)
+    rows, cols, mixed = (
+        cv2.Sobel(image, cv2.CV_32F, across, down, scale=sigma**2 / 4, borderType=cv2.BORDER_REFLECT)
+        for across, down in ((0, 2), (2, 0), (1, 1))
+    )
     mean, half = (rows + cols) / 2, cv2.magnitude((rows - cols) / 2, mixed)
     return mean + half, mean - half
 

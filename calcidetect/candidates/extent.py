@@ -32,7 +32,7 @@ marks on deposits put into 47 films: -0.10 at 0.4, -0.21 at 0.5, -0.49 for cores
 CLEAR_SIGMAS = 2.5
 """And by so many robust sigmas of the surroundings."""
 
-NEIGHBOURS = 0.8
+DARKER_SHARE = 0.8
 """The plane is laid through this darker share of the ring: other granules and bone that was missed are brighter."""
 
 FEWEST_PX = 12
@@ -91,13 +91,13 @@ def _rim(even: FloatImage, core: Mask, allowed: Mask, *, reach: float, ring: flo
 
 
 def _plane(values: FloatImage, where: Mask) -> FloatImage:
-    """Plane of least squares through the darker `NEIGHBOURS` of the values there; float32 of their shape."""
+    """Plane of least squares through the darker `DARKER_SHARE` of the values there; float32 of their shape."""
     rows, cols = np.nonzero(where)
     terms = np.stack([rows, cols, np.ones(len(rows))], axis=1)
     seen = values[where].astype(float)
     first = _least_squares(terms, seen)
     rest = seen - terms @ first
-    darker = rest <= np.quantile(rest, NEIGHBOURS)
+    darker = rest <= np.quantile(rest, DARKER_SHARE)
     down, across, level = _least_squares(terms[darker], seen[darker]).tolist()
     row, col = np.ogrid[: values.shape[0], : values.shape[1]]
     return (down * row + across * col + level).astype(np.float32)
