@@ -12,6 +12,7 @@ from calcidetect.evaluate import (
     dice,
     estimate,
     froc,
+    hit_table,
     hits,
     inside_any,
     mean_false_marks,
@@ -50,6 +51,18 @@ def test_marks_find_their_own_deposit_and_none_without_any():
     assert hits([mark(52, 52, 58, 58), mark(1, 1, 5, 5)], deposits, pixel_mm=1.0).tolist() == [1, 0]
     assert hits([mark(1, 1, 5, 5)], [], pixel_mm=1.0).tolist() == [-1]
     assert hits([], deposits, pixel_mm=1.0).shape == (0,)
+
+
+def test_a_mark_between_two_deposits_hits_both():
+    deposits = [truth(0, 0, 10, 10), truth(13, 0, 23, 10), truth(50, 0, 60, 10)]
+    between = mark(9, 2, 14, 8)
+    assert hit_table([between, mark(52, 2, 58, 8)], deposits, pixel_mm=1.0).tolist() == [
+        [True, True, False],
+        [False, False, True],
+    ]
+    assert hits([between], deposits, pixel_mm=1.0).tolist() == [0]
+    assert hit_table([], deposits, pixel_mm=1.0).shape == (0, 3)
+    assert hit_table([between], [], pixel_mm=1.0).shape == (1, 0)
 
 
 def test_ignored_places():

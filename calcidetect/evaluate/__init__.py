@@ -1,7 +1,7 @@
 """How good the marks are, and the bone they are judged against: rules of hitting, FROC, wAFROC, agreement."""
 
 from calcidetect.evaluate.agreement import BoundaryDistances, area_error, boundary_distances, dice, share_right
-from calcidetect.evaluate.rules import LEAST_BOX_MM, MARGIN_MM, Placed, Truth, hits, inside_any
+from calcidetect.evaluate.rules import LEAST_BOX_MM, MARGIN_MM, Placed, Truth, hit_table, hits, inside_any
 from calcidetect.evaluate.statistics import (
     FALSE_MARKS,
     Estimate,
@@ -33,6 +33,7 @@ __all__ = [
     "dice",
     "estimate",
     "froc",
+    "hit_table",
     "hits",
     "inside_any",
     "mean_false_marks",

@@ -58,8 +58,8 @@ class Truth:
     col: float
 
 
-def hits(candidates: Sequence[Placed], truths: Sequence[Truth], *, pixel_mm: float) -> npt.NDArray[np.intp]:
-    """Which deposit each mark hits.
+def hit_table(candidates: Sequence[Placed], truths: Sequence[Truth], *, pixel_mm: float) -> npt.NDArray[np.bool_]:
+    """Which deposits each mark hits: one arrow beside two deposits shows the reader both.
 
     Parameters
     ----------
@@ -70,11 +70,10 @@ def hits(candidates: Sequence[Placed], truths: Sequence[Truth], *, pixel_mm: flo
 
     Returns
     -------
-    int (n,)
-        Index into `truths`, the first that is hit, or -1.
+    bool (candidates, truths)
     """
     if not candidates or not truths:
-        return np.full(len(candidates), -1, np.intp)
+        return np.zeros((len(candidates), len(truths)), bool)
     centre = np.array([(c.col, c.row) for c in candidates])[:, None]
     mark = np.array([(c.x0, c.y0, c.x1, c.y1) for c in candidates], float)[:, None]
     box = np.array([t.box for t in truths], float)[None]
@@ -83,8 +82,13 @@ def hits(candidates: Sequence[Placed], truths: Sequence[Truth], *, pixel_mm: flo
     near = _inside(centre, box[..., :2] - margin, box[..., 2:] + margin)
     covers = _inside(middle, mark[..., :2], mark[..., 2:])
     fits = _area(mark) <= LARGEST_SHARE * np.maximum(_area(box), least)
-    hit = (near | covers) & fits
-    return np.where(hit.any(axis=1), hit.argmax(axis=1), -1)
+    return (near | covers) & fits
+
+
+def hits(candidates: Sequence[Placed], truths: Sequence[Truth], *, pixel_mm: float) -> npt.NDArray[np.intp]:
+    """One deposit that each mark hits, int (n,): the first of its row in `hit_table`, -1 without any."""
+    table = hit_table(candidates, truths, pixel_mm=pixel_mm)
+    return np.where(table.any(axis=1), table.argmax(axis=1), -1) if truths else np.full(len(table), -1, np.intp)
 
 
 def inside_any(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calcidetect.candidates.score import OPERATING_POINT
-from calcidetect.evaluate import MARGIN_MM, Outcome, hits, inside_any
+from calcidetect.evaluate import MARGIN_MM, Outcome, hit_table, inside_any
 from calcidetect.evaluation.results import Mark, Pair
 from calcidetect.evaluation.truth import KnownDeposit, KnownFilm
 from calcidetect.types import MARK
@@ -50,18 +50,18 @@ def judge_film(pair: Pair) -> JudgedFilm:
     """
     known = pair.known
     candidates = sorted(pair.scanned.marks, key=lambda mark: -mark.score)
-    hit = hits(candidates, known.deposits, pixel_mm=known.mm_px)
+    hit = hit_table(candidates, known.deposits, pixel_mm=known.mm_px)
     ignored = inside_any(candidates, known.ignore, margin=MARGIN_MM / known.mm_px)
     deposits = tuple(
         JudgedDeposit(
             film=known,
             deposit=deposit,
-            marks=tuple(c for c, at in zip(candidates, hit, strict=True) if at == number and c.label == MARK),
-            generated=bool((hit == number).any()),
+            marks=tuple(c for c, at in zip(candidates, hits_it, strict=True) if at and c.label == MARK),
+            generated=bool(hits_it.any()),
         )
-        for number, deposit in enumerate(known.deposits)
+        for deposit, hits_it in zip(known.deposits, hit.T, strict=True)
     )
-    wrong = (hit < 0) & ~ignored
+    wrong = ~hit.any(axis=1) & ~ignored
     false_marks = tuple(c for c, is_wrong in zip(candidates, wrong, strict=True) if is_wrong and c.label == MARK)
     return JudgedFilm(pair=pair, deposits=deposits, false_marks=false_marks)
 
