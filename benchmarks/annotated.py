@@ -181,5 +181,5 @@ def _fixed(point: tuple[float, float]) -> tuple[int, int]:
 
 
 def working_film(radiograph: Radiograph, config: Config) -> tuple[Radiograph, Field]:
-    working = pipeline.to_working_grid(radiograph, config.grid.working_mm)
+    working = pipeline.to_working_grid(radiograph, config.grid)
     return working, exposure.find_field(working, config.exposure)

@@ -112,7 +112,7 @@ def time_steps(film: Radiograph, runs: int) -> dict[str, float]:
 
 def time_references(film: Radiograph, runs: int) -> dict[str, float | str]:
     """Processor seconds of the references, or why there are none."""
-    working = pipeline.to_working_grid(film, Config().grid.working_mm)
+    working = pipeline.to_working_grid(film, Config().grid)
     decode = references.jpeg2000_decoder(film.pixels)
     seconds: dict[str, float | str] = {
         "float32 copy": least_seconds(film.pixels.copy, runs),

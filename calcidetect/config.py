@@ -42,6 +42,14 @@ class GridSettings:
     working_mm: float = _setting(
         0.4, low=0.1, high=2.0, unit="mm", help="pixel pitch of the working grid; finer films are reduced to it"
     )
+    longest_px: int = _setting(
+        900,
+        low=100,
+        high=100_000,
+        unit="",
+        help="pixels of its longer side beyond which the working grid is coarsened",
+    )
+    coarsening: float = _setting(1.175, low=1.0, high=10.0, unit="", help="how much at most a large film's grid is")
     field_width_mm: float = _setting(
         300.0, low=20.0, high=600.0, unit="mm", help="assumed longer side of the exposed field where spacing is unknown"
     )

@@ -24,10 +24,11 @@ from calcidetect.candidates.blobs import film_blobs
 from calcidetect.candidates.features import candidate_features
 from calcidetect.candidates.label_regions import centres
 from calcidetect.candidates.surroundings import Column
-from calcidetect.config import Config
+from calcidetect.config import Config, GridSettings
 from calcidetect.errors import FieldError
 from calcidetect.field import exposure
 from calcidetect.reading import readers
+from calcidetect.reading.stored import COLOURED
 from calcidetect.trees import BoostedTables
 from calcidetect.types import (
     MARK,
@@ -94,7 +95,7 @@ def scan(
     working, field, place, trouble = find_region(radiograph, config, given=given)
     tables = score.tables_of(config.score.tables, place.name)
     found = find(working, field, config)
-    if given is None and (UNLIKE in trouble or not found.anatomy.bone.any()):
+    if given is None and ({UNLIKE, COLOURED} & {*trouble, *radiograph.flags} or not found.anatomy.bone.any()):
         found = found.refused()
     anatomy, labels = found.anatomy, found.labels
     features = found.features | {"score": score.scores(found.features, tables)}
@@ -221,7 +222,7 @@ def first_field(radiograph: Radiograph, config: Config, *, field_width_mm: float
     """Working film and field; where spacing is unknown, as if the whole film were exposed."""
     if radiograph.grid.spacing_mm is None:
         radiograph = _with_nominal(radiograph, field_width_mm / max(radiograph.grid.shape))
-    working = to_working_grid(radiograph, config.grid.working_mm)
+    working = to_working_grid(radiograph, config.grid)
     return working, exposure.find_field(working, config.exposure)
 
 
@@ -234,13 +235,20 @@ def _resized_field(
     if known or abs(nominal_mm / working.grid.nominal_mm - 1) < WIDTH_TOLERANCE:
         return working, field
     radiograph = _with_nominal(radiograph, nominal_mm / working.grid.step[0])
-    working = to_working_grid(radiograph, config.grid.working_mm)
+    working = to_working_grid(radiograph, config.grid)
     return working, exposure.find_field(working, config.exposure)
 
 
-def to_working_grid(radiograph: Radiograph, pixel_mm: float) -> Radiograph:
-    """Resample a film to square pixels of nominally `pixel_mm`, by area averages or, for coarser films, linearly."""
-    grid = radiograph.grid
+def working_mm(grid: Grid, settings: GridSettings) -> float:
+    """Pitch of the working grid: coarser for large films, where anatomy limits what is seen and pixels cost most."""
+    longest_mm = max(grid.shape) * grid.nominal_mm
+    wanted = longest_mm / (settings.longest_px * settings.working_mm)
+    return settings.working_mm * min(max(1.0, wanted), settings.coarsening)
+
+
+def to_working_grid(radiograph: Radiograph, settings: GridSettings) -> Radiograph:
+    """Resample a film to square pixels of `working_mm`, by area averages or, for coarser films, linearly."""
+    grid, pixel_mm = radiograph.grid, working_mm(radiograph.grid, settings)
     factor = min(grid.nominal_mm / pixel_mm, MAX_ENLARGEMENT)
     shape = (max(1, round(grid.shape[0] * factor)), max(1, round(grid.shape[1] * factor)))
     step = grid.shape[0] / shape[0]

@@ -10,12 +10,14 @@ from pydicom.data import get_testdata_file
 
 from calcidetect import ops
 from calcidetect.candidates import score
-from calcidetect.config import Config
+from calcidetect.config import Config, GridSettings
 from calcidetect.errors import CalcidetectError
 from calcidetect.phantom import make_phantom
-from calcidetect.pipeline import scan, to_working_grid
+from calcidetect.pipeline import scan, to_working_grid, working_mm
 from calcidetect.trees import load_tables
 from calcidetect.types import LOOKS
+
+GRID = GridSettings()
 
 
 def phantom_film(kind="shoulder", seed=3, spacing_mm=0.4, **changes):
@@ -180,15 +182,23 @@ def test_spacing_of_the_argument_counts_where_the_file_has_none(tmp_path):
 
 def test_working_grid_leads_back_to_the_source():
     film = radiograph_of(np.zeros((1000, 800), np.uint8), 0.1)
-    working = to_working_grid(film, 0.4)
+    working = to_working_grid(film, GRID)
     assert working.grid.shape == (250, 200)
     assert working.grid.to_source((0, 0)).tolist() == [1.5, 1.5]  # the centre of the first four source pixels
     assert working.grid.from_source(working.grid.to_source((17, 5))).tolist() == pytest.approx([17, 5])
 
 
+def test_large_films_get_a_coarser_grid_within_bounds():
+    pitch = {
+        side: working_mm(radiograph_of(np.zeros((side, 50), np.uint8), 1.0).grid, GRID) for side in (360, 400, 1200)
+    }
+    assert pitch == pytest.approx({360: 0.4, 400: 0.4444, 1200: 0.47}, abs=1e-3)
+    assert working_mm(radiograph_of(np.zeros((400, 50), np.uint8), 1.0).grid, GridSettings(coarsening=1.0)) == 0.4
+
+
 def test_enlargement_of_tiny_films_is_bounded():
     film = radiograph_of(np.zeros((20, 20), np.uint8), None)
-    assert max(to_working_grid(film, 0.4).grid.shape) <= 60
+    assert max(to_working_grid(film, GRID).grid.shape) <= 60
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((1, 1)), np.full((300, 300), 7), np.full((300, 300), 65535)])

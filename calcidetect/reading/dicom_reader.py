@@ -28,7 +28,7 @@ from calcidetect.arrays import Mask
 from calcidetect.errors import UnreadableFile, UnsupportedFilm
 from calcidetect.reading import codecs
 from calcidetect.reading.dicom_spacing import find_aspect, find_pitch
-from calcidetect.reading.stored import StoredFilm, to_grey
+from calcidetect.reading.stored import COLOURED, StoredFilm, is_coloured, to_grey
 from calcidetect.reading.streams import DAMAGE, MAX_PIXELS, PREAMBLE_LENGTH, check_pixel_count
 from calcidetect.types import Source, Tone
 
@@ -264,7 +264,7 @@ def _stored_film(dataset: pydicom.Dataset, stored: Pixels, *, path: str, flags: 
         source=_source(dataset, stored, path),
         age_years=_age_years(dataset),
         facts=_facts(dataset, stored),
-        flags=(*flags, *lut_flags, *polarity_flags, *pitch_flags),
+        flags=(*flags, *lut_flags, *polarity_flags, *pitch_flags, *(COLOURED,) * is_coloured(stored)),
     )
 
 

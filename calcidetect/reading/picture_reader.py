@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from calcidetect.arrays import FloatImage, Mask
 from calcidetect.errors import UnreadableFile, UnsupportedFilm
-from calcidetect.reading.stored import StoredFilm, to_grey
+from calcidetect.reading.stored import COLOURED, StoredFilm, is_coloured, to_grey
 from calcidetect.reading.streams import DAMAGE, check_pixel_count, jpeg_size
 from calcidetect.types import Source
 
@@ -135,8 +135,8 @@ def read_picture(data: bytes, path: str) -> StoredFilm:
     if form is None:
         raise UnreadableFile("is no DICOM, PNG, JPEG, TIFF, WebP or BMP file; export the film in one of these.")
     header, stored = _decode(form, data)
-    grey, valid = _split_alpha(stored)
-    grey, valid = _drop_non_finite(to_grey(grey), valid)
+    colours, valid = _split_alpha(stored)
+    grey, valid = _drop_non_finite(to_grey(colours), valid)
     span = _span(stored.dtype, header.bits, grey)
     if header.white_is_zero:
         grey = np.float32(sum(span)) - grey
@@ -152,6 +152,7 @@ def read_picture(data: bytes, path: str) -> StoredFilm:
             "stored_type": str(stored.dtype),
             "samples": 1 if stored.ndim == 2 else stored.shape[2],
         },
+        flags=(COLOURED,) * is_coloured(colours),
     )
 
 

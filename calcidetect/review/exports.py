@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from calcidetect import __version__, dicom_out
+from calcidetect import __version__, dicom_out, pipeline
 from calcidetect.batch import coco
 from calcidetect.batch.results import FilmResult
 from calcidetect.errors import ConfigError, OutputError
@@ -191,7 +191,7 @@ def _reading(film: ReviewFilm, state: FilmState, radiograph: Radiograph, folder:
         reader=state.reader,
         time=state.time,
         revision=state.last,
-        rim_px=run.config.grid.working_mm / radiograph.grid.nominal_mm,
+        rim_px=pipeline.working_mm(radiograph.grid, run.config.grid) / radiograph.grid.nominal_mm,
         comments=tuple(filter(None, comments)),
         previous=str(folder.folder / f"{film.result.name}{FORMATS['sr'].suffix}"),
     )
