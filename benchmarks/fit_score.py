@@ -9,8 +9,8 @@ BACKGROUND_COPIES times each, with deposits where the program itself sees soft t
 Candidates that hit a deposit (or real calcification) are right, those in ``ignore`` boxes are left out, all others
 wrong. Writes ``score.json``, calibrated on films left out, and prints the FROC of films left out.
 
-``score_chest.json`` is fitted on chest films and phantoms alone: ``--region chest --background-weight 0.3 --phantoms 30
---phantom-weight 1.5``.
+Regions with tables of their own: ``--tables score_chest --regions chest`` and ``--tables score_girdle --regions
+chest,shoulder,hip``, both with ``--background-weight 0.3 --phantoms 30 --phantom-weight 1.5``.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ HARD_CHANCE, HARD_WEIGHT = 0.1, 2.0
 """Of a background's false candidates, all that the shipped tables give this probability are seen, with that weight."""
 
 ROUNDS, DEPTH, RATE = 700, 6, 0.055
-"""The shipped tables of chest films are 600."""
+"""Shipped tables of regions of their own are 600."""
 
 IGNORED = -2
 NOT_COUNTED = -1
@@ -383,16 +383,21 @@ def operating_points(samples: list[Sample], scores: list[np.ndarray], slope: flo
         print(f"score {least:.2f}: {np.mean(wrong):.2f} false marks, {np.mean(clean):.2f} if clean, finds {share:.2f}")
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
 def main() -> None:
     parser = fit_parser(__doc__, phantoms=45)
     parser.add_argument("--bone", type=Path, required=True)
     parser.add_argument("--copies", type=int, default=9)
-    parser.add_argument("--region", help="fit on films of this region alone")
+    parser.add_argument("--regions", type=_names, help="fit on films of these regions alone, such as shoulder,hip")
+    parser.add_argument("--tables", default="score", help="name of the file that is written, without its suffix")
     parser.add_argument("--background-weight", type=float, default=BACKGROUND_WEIGHT)
     parser.add_argument("--phantom-weight", type=float, default=PHANTOM_WEIGHT)
     given = parser.parse_args()
     everything = read_annotations(given.films, given.annotations)
-    everything = [film for film in everything if given.region in (None, film.region)]
+    everything = [film for film in everything if given.regions is None or film.region in given.regions]
     films = [film for film in everything if film.soft]
     backgrounds = [film for film in everything if not film.soft]
     copies = range(given.copies + 1)
@@ -408,7 +413,8 @@ def main() -> None:
         jobs = [(i, copy) for i in range(len(backgrounds)) for copy in range(1, BACKGROUND_COPIES + 1)]
         others += pool.map(work, jobs, chunksize=4)
         work = partial(scan_phantom, bone_folder=given.bone, weight=given.phantom_weight)
-        others += pool.map(work, (n for n in range(given.phantoms) if given.region in (None, phantom_kind(n))))
+        wanted = (n for n in range(given.phantoms) if given.regions is None or phantom_kind(n) in given.regions)
+        others += pool.map(work, wanted)
     others = [sample for sample in others if sample is not None]
     reached = sum(len(set(sample.deposit[sample.deposit >= 0])) for sample in samples)
     candidates = np.mean([len(sample.deposit) for sample in samples])
@@ -418,8 +424,7 @@ def main() -> None:
     slope, offset = calibration(samples, scores)
     operating_points(samples, scores, slope, offset)
     model = fit(samples + others)
-    name = f"score_{given.region}.json" if given.region else "score.json"
-    (given.out / name).write_text(boosting.tables_json(model, list(samples[0].names), slope, offset))
+    (given.out / f"{given.tables}.json").write_text(boosting.tables_json(model, list(samples[0].names), slope, offset))
 
 
 if __name__ == "__main__":

@@ -70,8 +70,9 @@ def test_shipped_tables_are_complete(name):
     assert shipped.feature.min() >= 0
 
 
-def test_chest_films_have_a_scorer_of_their_own_unless_another_is_chosen(tmp_path):
+def test_some_regions_have_a_scorer_of_their_own_unless_another_is_chosen(tmp_path):
     assert tables_of("", "chest") is load_tables("score_chest")
+    assert tables_of("", "hip") is tables_of("", "shoulder") is load_tables("score_girdle")
     assert tables_of("", "hand") is tables_of("") is load_tables("score")
     chosen = tmp_path / "scores.json"
     chosen.write_text('{"names":["contrast_mean"],"feature":[[0]],"threshold":[[0.5]],"leaf":[[0,1]],"bias":0}')
