@@ -171,6 +171,7 @@ class Page:
 def page(chromium, folder, address):
     for decisions in folder.glob("decisions.sqlite*"):
         decisions.unlink()
+    chromium.get_log("browser")  # drops what the page of a server since stopped had to say after its test
     page = Page(chromium, address)
     page.resize(1280, 720)
     page.open()
