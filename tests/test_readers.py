@@ -17,6 +17,7 @@ from pydicom.data import get_testdata_file
 from calcidetect.errors import ReadError, UnreadableFile, UnsupportedFilm
 from calcidetect.phantom import make_phantom
 from calcidetect.reading.readers import describe, find_films, load
+from calcidetect.reading.stored import is_coloured
 from calcidetect.types import Candidate, Report, Source
 
 FILM = limb()
@@ -222,6 +223,24 @@ def test_non_finite_pixels_are_not_valid(tmp_path):
     loaded = load(_write(tmp_path / "film", buffer.getvalue()))
     assert np.isfinite(loaded.pixels).all()
     assert np.argwhere(~loaded.valid).tolist() == [[3, 4]]
+
+
+def test_non_finite_colours_are_no_trouble(tmp_path):
+    pixels = np.repeat(FILM.astype(np.float32)[..., None], 3, axis=2)
+    pixels[3, 4] = np.nan
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, pixels, photometric="rgb")
+    loaded = load(_write(tmp_path / "film", buffer.getvalue()))
+    assert np.argwhere(~loaded.valid).tolist() == [[3, 4]]
+    assert "coloured" not in loaded.flags
+
+
+def test_whether_a_picture_is_coloured_is_told_by_what_is_finite():
+    colours = np.random.default_rng(0).random((40, 40, 3), np.float32)
+    assert is_coloured(colours)
+    colours[5] = np.nan
+    assert is_coloured(colours)
+    assert not is_coloured(np.full_like(colours, np.nan))
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((1, 1), np.uint8), np.full((40, 40), 255, np.uint8)])

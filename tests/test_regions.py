@@ -103,7 +103,7 @@ def test_phantoms_are_recognised_from_the_picture(kind):
     assert place.name in KINDS[kind]
     assert not flags
     assert working.grid.spacing_mm is None
-    assert 0.99 < working.grid.nominal_mm / Config().grid.working_mm < 1.18
+    assert working.grid.nominal_mm == pytest.approx(pipeline.working_mm(working.grid, Config().grid), rel=0.01)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -90,6 +90,9 @@ def is_coloured(pixels: npt.NDArray[np.generic]) -> bool:
         return False
     every = max(1, round((pixels[..., 0].size / _TINT_SAMPLES) ** 0.5))
     few = pixels[::every, ::every].reshape(-1, 3).astype(np.float32)
+    few = few[np.isfinite(few).all(axis=1)]
+    if not len(few):
+        return False
     low, span = few.min(), max(np.ptp(few), np.finfo(np.float32).tiny)
     few = (few - low) / span
     level = (to_grey(few[None])[0] * (_TINT_LEVELS - 1)).astype(int)
