@@ -26,7 +26,7 @@ from calcidetect.anatomy import regions
 from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError
-from calcidetect.evaluate import MARGIN_MM, hits, inside_any
+from calcidetect.evaluate import MARGIN_MM, hit_table, inside_any
 from calcidetect.evaluation.truth import KnownFilm, read_truth
 from calcidetect.types import MARK, Candidate, Report, Source
 
@@ -95,18 +95,18 @@ def _scanned(films: Path, known: KnownFilm, *, stated: bool) -> FilmMarks | str:
 def judge(report: Report, known: KnownFilm) -> FilmMarks:
     """Say where the marks of one film lie: on real calcification, on mimics, or where nothing is."""
     marks = report.marks
-    hit = hits(marks, known.deposits, pixel_mm=known.mm_px)
+    hit = hit_table(marks, known.deposits, pixel_mm=known.mm_px)
     ignored = inside_any(marks, known.ignore, margin=MARGIN_MM / known.mm_px)
-    places = list(zip(marks, hit.tolist(), ignored.tolist(), strict=True))
+    places = list(zip(marks, ~hit.any(axis=1), ignored, strict=True))
     return FilmMarks(
         film=known.name,
         annotated=known.region,
         named=report.region,
         region=region_is(report.region, known.region),
         real=len(known.deposits),
-        found=len({at for at in hit.tolist() if at >= 0}),
-        mimics=tuple(_mark(mark) for mark, at, mimic in places if at < 0 and mimic),
-        wrong=tuple(_mark(mark) for mark, at, mimic in places if at < 0 and not mimic),
+        found=int(hit.any(axis=0).sum()),
+        mimics=tuple(_mark(mark) for mark, misses, mimic in places if misses and mimic),
+        wrong=tuple(_mark(mark) for mark, misses, mimic in places if misses and not mimic),
         labels=dict(Counter(c.label for c in report.candidates if c.label != MARK)),
     )
 
