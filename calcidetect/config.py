@@ -107,7 +107,7 @@ class DetectSettings:
     )
     smoothing_mm: float = _setting(0.3, low=0.0, high=5.0, unit="mm", help="Gaussian sigma that takes grain away first")
     max_per_scale: int = _setting(2000, low=1, high=100_000, unit="", help="blobs of each size that are looked at")
-    max_seeds: int = _setting(1800, low=1, high=100_000, unit="", help="blobs, most promising first, that are measured")
+    max_seeds: int = _setting(1200, low=1, high=100_000, unit="", help="blobs, most promising first, that are measured")
 
     def __post_init__(self) -> None:
         _check(self)
