@@ -19,7 +19,7 @@ from calcidetect.arrays import FloatImage, LabelImage, Mask
 cv2.setNumThreads(1)  # one film, one core: a batch scales with processes
 
 
-LEAST_SIGMA = 3.0
+LEAST_SIGMA = 2.0
 """In pixels: a blur is computed on a film halved as long as its sigma stays this wide."""
 
 
