@@ -189,14 +189,27 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
             bar.close()
 
 
+_NOT_SEARCHED = {
+    "coloured": "It has many colours",
+    "unlike_films": "It looks like no film that the program knows",
+}
+"""What is said of a picture for its flag; of others without bone, that none was found."""
+
+
 def _outcome(result: FilmResult) -> str:
     name = _one_line(result.film["film"])
     if not result.ok:
         return f"{name}: failed. {result.film['error']}"
-    remedy = (
-        ". No bone was found on it; if it is a film, say by --region what it shows." if _shows_no_bone(result) else ""
-    )
-    return f"{name}: {len(result.candidates)} candidates{remedy}"
+    return f"{name}: {len(result.candidates)} candidates{_remedy(result)}"
+
+
+def _remedy(result: FilmResult) -> str:
+    """Why a picture was not searched, and what to do, or nothing."""
+    if not _shows_no_bone(result):
+        return ""
+    flags = result.film["flags"].split(";")
+    trouble = next((words for flag, words in _NOT_SEARCHED.items() if flag in flags), "No bone was found on it")
+    return f". {trouble}; if it is a film, say by --region what it shows."
 
 
 def _shows_no_bone(result: FilmResult) -> bool:

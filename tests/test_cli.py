@@ -102,10 +102,13 @@ def test_failed_film_gives_status_1_a_row_and_a_line(fake_pipeline, film, tmp_pa
 def test_of_a_picture_without_bone_the_line_says_what_to_do(tmp_path, capsys):
     noise = np.random.default_rng(0).integers(0, 255, (240, 200)).astype(np.uint8)
     _picture(tmp_path / "noise.png", noise)
-    assert run("scan", tmp_path / "noise.png", "--out", tmp_path / "out", "--format", "none") == 0
-    assert (
-        "noise.png: 0 candidates. No bone was found on it; if it is a film, say by --region" in capsys.readouterr().err
-    )
+    photograph = np.random.default_rng(0).integers(0, 255, (240, 200, 3)).astype(np.uint8)
+    _picture(tmp_path / "photograph.png", photograph)
+    pictures = (tmp_path / "noise.png", tmp_path / "photograph.png")
+    assert run("scan", *pictures, "--out", tmp_path / "out", "--format", "none") == 0
+    said = capsys.readouterr().err
+    assert "noise.png: 0 candidates. It looks like no film that the program knows; if it is a film, say" in said
+    assert "photograph.png: 0 candidates. It has many colours; if it is a film, say by --region" in said
 
 
 def test_format_none_writes_the_tables_alone(fake_pipeline, film, tmp_path):

@@ -27,6 +27,7 @@ export const FLAGS = {
   at_field_edge: "at the edge of the exposed field",
   no_spacing: "no pixel spacing",
   unlike_films: "looks like no film that the program knows",
+  coloured: "picture in many colours",
   no_bone: "no bone found",
   two_limbs: "two limbs, or one in two views",
   region_overruled: "body part of the header overruled",
