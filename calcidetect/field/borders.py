@@ -75,24 +75,24 @@ def outside_borders(unit: FloatImage, valid: Mask) -> dict[str, Mask]:
     """
     found = {"shutter": np.zeros(unit.shape, bool), "edge": np.zeros(unit.shape, bool)}
     inside = valid.copy()
-    for view in _views():
-        for _ in range(MAX_ROUNDS):
-            border = _find_border(view(unit), view(inside))
-            if border is None:
-                break
-            outside = _beyond(border, view(unit).shape)
-            near = np.s_[:, : outside.shape[1]]
-            view(found["shutter" if border.bright else "edge"])[near] |= outside & view(inside)[near]
-            view(inside)[near] &= ~outside
+    for turned in (False, True):
+        means = _in_blocks(unit.T if turned else unit).mean(axis=1)
+        for step in (1, -1):
+            view = _view(turned=turned, step=step)
+            for _ in range(MAX_ROUNDS):
+                border = _find_border(means[:, ::step], view(inside))
+                if border is None:
+                    break
+                outside = _beyond(border, view(inside).shape)
+                near = np.s_[:, : outside.shape[1]]
+                view(found["shutter" if border.bright else "edge"])[near] |= outside & view(inside)[near]
+                view(inside)[near] &= ~outside
     return found
 
 
-def _views() -> Iterator[Callable[[npt.NDArray[Any]], npt.NDArray[Any]]]:
-    """Ways to look at an array such that each of its sides in turn is the left one; all are views."""
-    yield lambda a: a
-    yield lambda a: a[:, ::-1]
-    yield lambda a: a.T
-    yield lambda a: a.T[:, ::-1]
+def _view(*, turned: bool, step: int) -> Callable[[Mask], Mask]:
+    """A way to look at a film such that one of its four sides is the left one; what it returns is a view."""
+    return lambda mask: (mask.T if turned else mask)[:, ::step]
 
 
 def _beyond(border: Border, shape: tuple[int, int]) -> Mask:
@@ -101,12 +101,18 @@ def _beyond(border: Border, shape: tuple[int, int]) -> Mask:
     return np.arange(min(shape[1], int(columns.max()) + 1)) < columns
 
 
-def _find_border(unit: FloatImage, inside: Mask) -> Border | None:
-    """Find the strongest border near the left side that has nothing but flat film outside it."""
-    reach = int(unit.shape[1] * MAX_DEPTH)
-    margin = int(MAX_SLOPE * unit.shape[0] / 2) + 1  # no block is shifted farther
+def _find_border(means: FloatImage, inside: Mask) -> Border | None:
+    """Find the strongest border near the left side that has nothing but flat film outside it.
+
+    `means` are those of the film in blocks of rows (`_in_blocks`).
+    """
+    rows, width = inside.shape
+    reach = int(width * MAX_DEPTH)
+    margin = int(MAX_SLOPE * rows / 2) + 1  # no block is shifted farther
     seen = reach + 2 * WIDE_GAP + margin  # nothing farther in is ever asked
-    blocks, centres = _row_blocks(unit[:, :seen], inside[:, :seen])
+    whole = _in_blocks(inside[:, :seen])
+    blocks = np.where(whole.all(axis=1), means[:, :seen], np.float32(np.nan))
+    centres = (np.arange(len(blocks)) + 0.5) * whole.shape[1] - rows / 2
     steps = [_steps(blocks, gap, margin) for gap in GAPS]
     shifts = np.rint(SLOPES[:, None] * centres).astype(int)
     found = [
@@ -119,18 +125,16 @@ def _find_border(unit: FloatImage, inside: Mask) -> Border | None:
     film = _Sheared.of(blocks, margin)
     for border in sorted(found, key=lambda border: -abs(border.step)):
         sheared = film.along(np.rint(border.slope * centres).astype(int), np.arange(reach + 2 * WIDE_GAP))
-        if _is_outside(sheared, border, strip=STRIP * unit.shape[1]):
+        if _is_outside(sheared, border, strip=STRIP * width):
             return border
     return None
 
 
-def _row_blocks(unit: FloatImage, inside: Mask) -> tuple[FloatImage, npt.NDArray[np.float64]]:
-    """Mean of every few rows (NaN outside), and the blocks' centres from the middle row."""
-    size = max(4, unit.shape[0] // BLOCKS)
-    count = unit.shape[0] // size
-    masked = np.where(inside, unit, np.float32(np.nan))[: count * size]
-    blocks = masked.reshape(count, size, -1).mean(axis=1)
-    return blocks, (np.arange(count) + 0.5) * size - unit.shape[0] / 2
+def _in_blocks(film: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The film in blocks of a few rows, (blocks, rows of one, columns)."""
+    size = max(4, film.shape[0] // BLOCKS)
+    count = film.shape[0] // size
+    return film[: count * size].reshape(count, size, -1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -31,7 +31,8 @@ GAP_LEVEL = 0.01  # of the film's range above air at the border: the mean level 
 RIM_MM = 8.0  # width of the field's rim that air reaches
 LEVELS = 3  # how many levels of air are looked for
 MIN_WEIGHT = 0.05  # of the window's pixels that must be air for its level to count
-ROUNDS = 5  # of learning the level of air and widening air to the skin
+ROUNDS = 5  # of learning the level of air and widening air to the skin, at most, …
+SETTLED = 0.002  # … until no more of the air than this changes
 
 
 def find_field(radiograph: Radiograph, settings: ExposureSettings) -> Field:
@@ -93,7 +94,7 @@ def _unit_range(radiograph: Radiograph) -> FloatImage:
     low, high = np.percentile(values[:: max(1, values.size // 100_000)], RANGE_PERCENTILES) if values.size else (0, 0)
     if not high > low:
         raise FieldError("The film shows one grey level only, so nothing on it is exposed; check the file.")
-    return np.clip((radiograph.pixels - low) / (high - low), 0, 1).astype(np.float32)
+    return np.clip((radiograph.pixels - float(low)) / float(high - low), 0, 1)
 
 
 def _straight_parts(unit: FloatImage, valid: Mask) -> dict[str, Mask]:
@@ -132,7 +133,9 @@ def _find_air(unit: FloatImage, inside: Mask, *, pixel_mm: float, settings: Expo
     air = core
     for _ in range(ROUNDS - 1):
         level, near = _air_level(air, small, window=window / 2)
-        air = small_inside & near & (small < level + _skin_step(small, air, level, settings))
+        before, air = air, small_inside & near & (small < level + _skin_step(small, air, level, settings))
+        if (air ^ before).sum() <= SETTLED * before.sum():
+            break
     level, near = _air_level(air, small, window=window / 2)
     step = _skin_step(small, air, level, settings)
     limit: FloatImage = np.where(near, level + step, -1).astype(np.float32)
