@@ -57,7 +57,7 @@ def masked_gaussian(image: FloatImage, mask: Mask, sigma: float) -> FloatImage:
 
 
 def smooth(image: FloatImage, sigma: float) -> FloatImage:
-    """Gaussian blur; wide ones are computed on a reduced copy (within 1 % of the range of the exact result)."""
+    """Gaussian blur; wide ones are computed on a reduced copy (within 3 % of the range of the exact result)."""
     return enlarge(*smooth_small(image, sigma), image.shape)
 
 
