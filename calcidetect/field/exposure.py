@@ -25,11 +25,11 @@ MAX_AIR_WIDTH = 0.12  # of the film's range, from the peak of air to its end
 MAX_AIR_LEVEL = 0.45  # of the film's range; air on 47 films: 0 to 0.4
 FLATNESS_MM = 1.5  # Gaussian sigma at which slopes are judged
 MAX_SLOPE_PER_MM = 0.004  # of the film's range; median slope on 47 films: air 0 to 0.0035, tissue 0.003 to 0.06
-MAX_LATER_SLOPE_PER_MM = 0.002  # the same, for further levels: margins and air beside a black text strip
+LEVEL_SLOPES = (np.inf, 0.0025, 0.002)  # the same, median of each level: the darkest; air beside a black margin, or …
+# … of a second view; a level of both. On 216 films none up to these takes in tissue but one (a third of 0.0024)
 MIN_FLAT_SHARE = 0.3  # of the pixels at a level of air
 GAP_LEVEL = 0.01  # of the film's range above air at the border: the mean level of enclosed gaps that are air
 RIM_MM = 8.0  # width of the field's rim that air reaches
-LEVELS = 3  # how many levels of air are looked for
 MIN_WEIGHT = 0.05  # of the window's pixels that must be air for its level to count
 ROUNDS = 5  # of learning the level of air and widening air to the skin, at most, …
 SETTLED = 0.002  # … until no more of the air than this changes
@@ -147,7 +147,7 @@ def _air_cores(smooth: FloatImage, slope: FloatImage, inside: Mask, *, rim_px: f
     cores = np.zeros(inside.shape, bool)
     rest = inside & (smooth <= MAX_AIR_LEVEL)
     rim = inside & (ops.distance(np.pad(~inside, 1, constant_values=True))[1:-1, 1:-1] <= rim_px)
-    for limit in (np.inf, *[MAX_LATER_SLOPE_PER_MM] * (LEVELS - 1)):
+    for limit in LEVEL_SLOPES:
         flat = rest & (slope <= MAX_SLOPE_PER_MM)
         if flat.sum() < least_area:
             break
