@@ -38,7 +38,7 @@ EXIT_INTERRUPTED = 130  # as shells report a program that was stopped by Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 all inputs done, 1 some failed, 2 usage."""
+    """Run the command and return its exit status: 0 all done, 1 some films or a PACS failed, 2 usage, 130 stopped."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a film's name may hold what the terminal can't show
     args = make_parser().parse_args(argv)
@@ -162,7 +162,7 @@ def _progress() -> Iterator[Progress]:
     with _bar() as advance:
 
         def show(result: FilmResult, done: int, total: int) -> None:
-            if not result.ok or _shows_no_bone(result):
+            if not result.ok or _was_not_searched(result):
                 tqdm.write(_outcome(result), file=sys.stderr)
             advance(done, total)
 
@@ -205,15 +205,15 @@ def _outcome(result: FilmResult) -> str:
 
 def _remedy(result: FilmResult) -> str:
     """Why a picture was not searched, and what to do, or nothing."""
-    if not _shows_no_bone(result):
+    if not _was_not_searched(result):
         return ""
     flags = result.film["flags"].split(";")
     trouble = next((words for flag, words in _NOT_SEARCHED.items() if flag in flags), "No bone was found on it")
-    return f". {trouble}; if it is a film, say by --region what it shows."
+    return f". {trouble}, so it was not searched; if it is a film, name what it shows: calcidetect scan --region."
 
 
-def _shows_no_bone(result: FilmResult) -> bool:
-    return "no_bone" in result.film["flags"].split(";")
+def _was_not_searched(result: FilmResult) -> bool:
+    return "not_searched" in result.film["flags"].split(";")
 
 
 def _figure(args: argparse.Namespace) -> int:

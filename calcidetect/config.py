@@ -40,7 +40,11 @@ class GridSettings:
     """Resolution of the work."""
 
     working_mm: float = _setting(
-        0.4, low=0.1, high=2.0, unit="mm", help="pixel pitch of the working grid; finer films are reduced to it"
+        0.4,
+        low=0.1,
+        high=2.0,
+        unit="mm",
+        help="pixel pitch of the working grid; finer films are reduced to it, coarser ones enlarged",
     )
     longest_px: int = _setting(
         900,
@@ -49,7 +53,9 @@ class GridSettings:
         unit="",
         help="pixels of its longer side beyond which the working grid is coarsened",
     )
-    coarsening: float = _setting(1.175, low=1.0, high=10.0, unit="", help="how much at most a large film's grid is")
+    coarsening: float = _setting(
+        1.175, low=1.0, high=10.0, unit="", help="largest factor by which a large film's grid is coarsened"
+    )
     field_width_mm: float = _setting(
         300.0, low=20.0, high=600.0, unit="mm", help="assumed longer side of the exposed field where spacing is unknown"
     )
@@ -212,11 +218,7 @@ class Config:
             if key not in self.flat():
                 raise ConfigError(f"There is no setting {key!r}; 'calcidetect settings' lists them all.")
             old = getattr(getattr(config, section), name)
-            try:
-                value = type(old)(given)
-            except (TypeError, ValueError) as error:
-                raise ConfigError(f"{key} must be a number, got {given!r}.") from error
-            part = dataclasses.replace(getattr(config, section), **{name: value})
+            part = dataclasses.replace(getattr(config, section), **{name: _like(old, given, key=key)})
             config = dataclasses.replace(config, **{section: part})
         return config
 
@@ -231,7 +233,19 @@ class Config:
     @property
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with any setting."""
-        return hashlib.sha256(json.dumps(self.flat(), sort_keys=True).encode()).hexdigest()[:12]
+        return hashlib.sha256(json.dumps(self.flat(), sort_keys=True).encode()).hexdigest()[:_PIN_LENGTH]
+
+
+def _like(old: Any, given: Any, *, key: str) -> Any:
+    """What was given as the type that a setting has; words are read, numbers are never cut."""
+    kind = "a whole number" if isinstance(old, int) else "a number" if isinstance(old, float) else "text"
+    try:
+        value = type(old)(given)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{key} must be {kind}, got {given!r}.") from error
+    if isinstance(given, bool) or (isinstance(given, float) and isinstance(old, int) and value != given):
+        raise ConfigError(f"{key} must be {kind}, got {given!r}.")
+    return value
 
 
 def pinned(path: str) -> str:

@@ -1,6 +1,6 @@
-"""Array operators in pixels: the one place that calls OpenCV, SciPy and scikit-image filters.
+"""Array operators in pixels: the one place that filters images, by OpenCV.
 
-All take and return arrays of shape (rows, cols), never write into their arguments, and know nothing of films.
+None writes into its arguments or knows of films. Images are (rows, cols) where nothing else is said.
 Distances and sizes are in pixels of the array given.
 """
 
@@ -20,7 +20,7 @@ cv2.setNumThreads(1)  # one film, one core: a batch scales with processes
 
 
 LEAST_SIGMA = 2.0
-"""In pixels: a blur is computed on a film halved as long as its sigma stays this wide."""
+"""In pixels: a blur is computed on an image halved as long as its sigma stays this wide."""
 
 
 def resize_area(image: FloatImage, shape: tuple[int, int]) -> FloatImage:
@@ -50,7 +50,7 @@ def gaussian(image: FloatImage, sigma: float) -> FloatImage:
 
 
 def masked_gaussian(image: FloatImage, mask: Mask, sigma: float) -> FloatImage:
-    """Gaussian mean over the pixels of `mask` only; far from any, the nearest such mean's value fades to 0/0 -> 0."""
+    """Gaussian mean over the pixels of `mask` only; falls to 0 where none is near."""
     weight = mask.astype(np.float32)
     total, share = (smooth(plane, sigma) for plane in (image * weight, weight))
     return (total / np.maximum(share, np.float32(1e-6))).astype(np.float32, copy=False)
@@ -223,6 +223,14 @@ def convex_hull(mask: Mask) -> Mask:
     ends = np.concatenate([held.argmax(axis=1), mask.shape[1] - 1 - held[:, ::-1].argmax(axis=1)])
     hull = cv2.convexHull(np.stack([ends, np.tile(rows, 2)], axis=1).astype(np.int32)).reshape(-1, 2)
     return fill_polygon(mask.shape, hull[:, ::-1])
+
+
+def bounding_box(mask: Mask) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """First row and column of a mask, and its height and width; the whole array where the mask is empty."""
+    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    if not len(spans[0]):
+        return np.zeros(2), np.array(mask.shape, float)
+    return np.array([span[0] for span in spans], float), np.array([np.ptp(span) + 1 for span in spans], float)
 
 
 def fill_holes(mask: Mask, max_area: float) -> Mask:

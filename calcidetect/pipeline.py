@@ -45,10 +45,16 @@ from calcidetect.types import (
 )
 
 MAX_ENLARGEMENT = 3.0
-"""Coarser films are enlarged to the working grid by no more than this: below 1.2 mm pixels there is nothing to find."""
+"""Coarser films are enlarged to the working grid by no more than this: on pixels of over 1.2 mm is nothing to find."""
 
 UNLIKE = "unlike_films"
 """Flag of a picture that looks like no film which the program knows."""
+
+NO_BONE = "no_bone"
+"""Flag of a picture on which no bone was found."""
+
+NOT_SEARCHED = "not_searched"
+"""Flag of a picture that is none of a radiograph, or without bone, and whose region nobody named."""
 
 WIDTH_TOLERANCE = 0.05
 """A nominal pitch this near to the assumed one is not worth a second reduction."""
@@ -88,6 +94,8 @@ def scan(
         When the file is no film that can be read.
     FieldError
         When no exposed field is found on it.
+    ConfigError
+        For an unknown region, or settings that can't be used.
     """
     started = time.perf_counter()
     radiograph = film if isinstance(film, Radiograph) else readers.load(film, spacing_mm=spacing_mm)
@@ -95,8 +103,10 @@ def scan(
     working, field, place, trouble = find_region(radiograph, config, given=given)
     tables = score.tables_of(config.score.tables, place.name)
     found = find(working, field, config)
-    if given is None and ({UNLIKE, COLOURED} & {*trouble, *radiograph.flags} or not found.anatomy.bone.any()):
-        found = found.refused()
+    words = {UNLIKE, COLOURED} & {*trouble, *radiograph.flags}
+    refused = given is None and bool(words or not found.anatomy.bone.any())
+    if refused:
+        found = found.without_candidates()
     anatomy, labels = found.anatomy, found.labels
     features = found.features | {"score": score.scores(found.features, tables)}
     points = centres(labels)
@@ -114,7 +124,8 @@ def scan(
         least=least,
         tables=tables,
     )
-    words = ("no_bone",) * (not anatomy.bone.any()) + (TWO_LIMBS,) * (where.limbs == 2)
+    flags = radiograph.flags + trouble + field.flags + (NO_BONE,) * (not anatomy.bone.any())
+    flags += (NOT_SEARCHED,) * refused + (TWO_LIMBS,) * (where.limbs == 2)
     report = Report(
         source=radiograph.source,
         grid=radiograph.grid,
@@ -125,7 +136,7 @@ def scan(
         burden_mm2=_burden(candidates, radiograph.grid),
         bone_step=anatomy.bone_step,
         bone_confidence=anatomy.confidence,
-        flags=tuple(dict.fromkeys(radiograph.flags + trouble + field.flags + words)),
+        flags=tuple(dict.fromkeys(flags)),
         settings=config.flat(),
         settings_hash=config.hash,
         volatile=_provenance() | {"seconds": round(time.perf_counter() - started, 3)},
@@ -153,8 +164,8 @@ class Findings:
     labels: LabelImage
     features: dict[str, npt.NDArray[np.float32]]
 
-    def refused(self) -> Findings:
-        """Without bone and candidates: of a picture that is no radiograph of bone they would be nonsense."""
+    def without_candidates(self) -> Findings:
+        """The same without bone and candidates: of a picture that is no radiograph they would be nonsense."""
         return dataclasses.replace(
             self,
             anatomy=bone.without_bone(self.anatomy),

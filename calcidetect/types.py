@@ -224,7 +224,8 @@ class Anatomy:
     bone_distance_px, skin_distance_px
         float32 (rows, cols): pixels to the nearest bone pixel (0 inside) and to the nearest air or field edge.
     bone_step
-        The film's own bone contrast: median signal of bone minus that of soft tissue beside it, in signal units, > 0.
+        The film's own bone contrast: signal of bone minus that of soft tissue beside it where its borders are clear
+        (upper quartile along them), in signal units, > 0. Without such borders a share of the body's range.
     confidence
         0 to 1: how clearly bone and soft tissue part on this film.
     """
@@ -270,7 +271,7 @@ class Background:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One place that may be soft-tissue calcification. Scalars only.
+    """One place that may be soft-tissue calcification. No arrays.
 
     Attributes
     ----------
@@ -350,9 +351,9 @@ class Report:
     region, laterality
         Recognised body region (``other`` when unknown) and side (``R``, ``L``, ``B`` or empty).
     candidates
-        Marks and labelled kinds at or above the operating point, by falling score.
+        Marks and labelled kinds of at least `min_score`, and tracheal rings whatever they score, by falling score.
     min_score
-        The operating point that was applied.
+        Least score that is reported: the shipped operating point unless the caller gave another.
     burden_mm2
         Summed area of `calcification` candidates, or None without spacing.
     bone_step, bone_confidence

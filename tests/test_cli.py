@@ -107,8 +107,8 @@ def test_of_a_picture_without_bone_the_line_says_what_to_do(tmp_path, capsys):
     pictures = (tmp_path / "noise.png", tmp_path / "photograph.png")
     assert run("scan", *pictures, "--out", tmp_path / "out", "--format", "none") == 0
     said = capsys.readouterr().err
-    assert "noise.png: 0 candidates. It looks like no film that the program knows; if it is a film, say" in said
-    assert "photograph.png: 0 candidates. It has many colours; if it is a film, say by --region" in said
+    assert "noise.png: 0 candidates. It looks like no film that the program knows, so it was not searched; if" in said
+    assert "photograph.png: 0 candidates. It has many colours, so it was not searched; if it is" in said
 
 
 def test_format_none_writes_the_tables_alone(fake_pipeline, film, tmp_path):

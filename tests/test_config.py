@@ -33,6 +33,9 @@ def test_the_hash_changes_with_any_setting():
         ({"nonsense": 1}, "no setting 'nonsense'"),
         ({"bone.threshold": "high"}, "must be a number"),
         ({"bone.threshold": 7}, "from 0.0 to 1.0"),
+        ({"bone.threshold": True}, "must be a number"),
+        ({"detect.max_seeds": 100.5}, "must be a whole number"),
+        ({"detect.max_seeds": "100.5"}, "must be a whole number"),
         ({"bone.threshold": float("nan")}, "from 0.0 to 1.0"),
     ],
 )

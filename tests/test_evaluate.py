@@ -46,6 +46,10 @@ def test_a_box_that_covers_the_centre_hits_unless_it_is_far_too_large():
     assert hits([mark(0, 0, 220, 220)], [deposit], pixel_mm=0.5).tolist() == [-1]
 
 
+def test_a_centre_in_the_box_is_no_hit_of_a_box_that_is_far_too_large():
+    assert hits([mark(60, 60, 160, 160)], [truth(100, 100, 120, 120)], pixel_mm=0.5).tolist() == [-1]
+
+
 def test_marks_find_their_own_deposit_and_none_without_any():
     deposits = [truth(0, 0, 10, 10), truth(50, 50, 60, 60)]
     assert hits([mark(52, 52, 58, 58), mark(1, 1, 5, 5)], deposits, pixel_mm=1.0).tolist() == [1, 0]

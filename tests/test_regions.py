@@ -203,7 +203,7 @@ def test_a_picture_unlike_all_films_is_refused_unless_its_region_is_named():
     ring = np.hypot(*(np.indices((240, 200)) - 100))
     noise = film(100 + 20 * np.random.default_rng(0).normal(size=ring.shape) + 60 * (ring < 4))
     refused, searched = (scan(noise, region=name, min_score=0.0) for name in ("auto", "hand"))
-    assert {"unlike_films", "no_bone"} <= set(refused.report.flags)
+    assert {"unlike_films", "no_bone", "not_searched"} <= set(refused.report.flags)
     assert not refused.report.candidates
     assert not refused.anatomy.bone.any()
     assert refused.report.bone_confidence == 0
@@ -220,7 +220,7 @@ def test_a_picture_in_many_colours_is_refused_unless_its_region_is_named(tmp_pat
         cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
     film, photograph = (scan(tmp_path / f"{name}.png") for name in ("tinted", "painted"))
     assert "coloured" not in film.report.flags
-    assert {"coloured", "no_bone"} <= set(photograph.report.flags)
+    assert {"coloured", "no_bone", "not_searched"} <= set(photograph.report.flags)
     assert not photograph.anatomy.bone.any()
     assert scan(tmp_path / "painted.png", region="hand").anatomy.bone.any()
 

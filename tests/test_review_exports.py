@@ -183,6 +183,7 @@ def test_accepted_and_drawn_marks_of_reviewed_films_are_the_truth(folder):
     assert [(item.row, item.col) for item in film.deposits] == [(12.5, 23.5), (30.0, 40.0), (65.0, 15.0)]
     assert film.deposits[0].contrast == 0.5
     assert film.deposits[1].contrast is None
+    assert [item.area_px is None for item in film.deposits] == [True, True, False]  # found, pointed at, outlined
     assert film.ignore == ()
 
 

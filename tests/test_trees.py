@@ -1,3 +1,5 @@
+from importlib import resources
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,13 @@ def test_some_regions_have_a_scorer_of_their_own_unless_another_is_chosen(tmp_pa
     chosen.write_text('{"names":["contrast_mean"],"feature":[[0]],"threshold":[[0.5]],"leaf":[[0,1]],"bias":0}')
     setting = Config().replace({"score.tables": str(chosen)}).score.tables
     assert {tables_of(setting, region).names for region in NAMES} == {("contrast_mean",)}
+
+
+def test_the_tables_of_a_region_can_be_chosen_for_all(tmp_path):
+    shipped = resources.files("calcidetect").joinpath("data", "score_chest.json").read_text(encoding="utf-8")
+    (tmp_path / "tables.json").write_text(shipped, encoding="utf-8")
+    setting = Config().replace({"score.tables": str(tmp_path / "tables.json")}).score.tables
+    assert tables_of(setting, "hand").names == load_tables("score_chest").names
 
 
 def test_regions_with_a_scorer_of_their_own_exist():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from calcidetect import ops
-from calcidetect.anatomy.joint_frame import JointFrame
+from calcidetect.anatomy.joint_frame import JointFrame, Sheaf
 from calcidetect.arrays import Mask, Points, Words
 
 METATARSALS = 3
@@ -43,7 +43,7 @@ def shows_metatarsals(joint: JointFrame) -> bool:
     return max(joint.upper.bones, joint.lower.bones) >= METATARSALS
 
 
-def from_above(points: Points, bone: Mask, joint: JointFrame) -> tuple[Words, Words]:
+def foot_areas_from_above(points: Points, bone: Mask, joint: JointFrame) -> tuple[Words, Words]:
     """Name area and side of each point of a foot seen from above.
 
     Returns
@@ -53,7 +53,7 @@ def from_above(points: Points, bone: Mask, joint: JointFrame) -> tuple[Words, Wo
     parts : str (n,)
         ``medial side``, ``lateral side`` of metatarsus and midfoot; nothing where the great toe is not known.
     """
-    fan = joint.upper if joint.upper.bones >= joint.lower.bones else joint.lower
+    fan = _fan(joint)
     across = np.array([-fan.way[1], fan.way[0]])
     places = np.argwhere(bone)
     bones_up, bones_aside = (places - joint.centre) @ fan.way, (places - joint.centre) @ across
@@ -71,11 +71,16 @@ def from_above(points: Points, bone: Mask, joint: JointFrame) -> tuple[Words, Wo
     return areas, np.select(tests, ["medial side", "lateral side"], "")
 
 
+def _fan(joint: JointFrame) -> Sheaf:
+    """The side of the joint with more bones: the forefoot."""
+    return joint.upper if joint.upper.bones >= joint.lower.bones else joint.lower
+
+
 def great_toe_side(bone: Mask, joint: JointFrame, across: Points) -> int:
     """1 where the great toe lies `across`, -1 on the other side, 0 where neither outer bone is the thicker one."""
     rows, cols = np.indices(bone.shape)
     away = np.stack([rows, cols], axis=-1) - joint.centre
-    fan = joint.upper if joint.upper.bones >= joint.lower.bones else joint.lower
+    fan = _fan(joint)
     far_mm = np.hypot(away[..., 0], away[..., 1]) * joint.pixel_mm
     labels, boxes, centres = ops.components(bone & (far_mm > ANKLE_MM) & (far_mm < FOREFOOT_MM) & (away @ fan.way > 0))
     long = np.flatnonzero(boxes[:, 2:4].max(axis=1) * joint.pixel_mm > (FOREFOOT_MM - ANKLE_MM) / 2)
@@ -90,7 +95,7 @@ def great_toe_side(bone: Mask, joint: JointFrame, across: Points) -> int:
     return 1 if thick[1] > thick[0] else -1
 
 
-def from_the_side(points: Points, joint: JointFrame) -> Words:
+def foot_areas_from_the_side(points: Points, joint: JointFrame) -> Words:
     """Name the area of each point of a bent ankle.
 
     Returns

@@ -8,7 +8,6 @@ import numpy.typing as npt
 from calcidetect import ops
 from calcidetect.anatomy.joint_frame import JointFrame
 from calcidetect.arrays import Mask, Points
-from calcidetect.candidates.label_regions import bounding_box
 
 KNEE_MM = 60.0
 """A knee reaches this far above and below the widest row of its bones."""
@@ -29,7 +28,7 @@ def knee_areas(points: Points, limb: Mask, bone: Mask, *, pixel_mm: float) -> np
     pixel_mm
         Pitch of the grid.
     """
-    height, width = bounding_box(limb)[1]
+    height, width = ops.bounding_box(limb)[1]
     if not bone.any() or height <= width:
         return np.full(len(points), "knee")
     below = (points[:, 0] - _widest_row(limb, bone, pixel_mm)) * pixel_mm
@@ -38,7 +37,7 @@ def knee_areas(points: Points, limb: Mask, bone: Mask, *, pixel_mm: float) -> np
 
 def _widest_row(limb: Mask, bone: Mask, pixel_mm: float) -> int:
     """Row in the middle half of a limb with the most bone; beyond it lie hip, foot, and what is mistaken for bone."""
-    (top, _), (height, _) = bounding_box(limb)
+    (top, _), (height, _) = ops.bounding_box(limb)
     first, last = int(top + height / 4), int(top + 3 * height / 4) + 1
     width = ops.gaussian(bone.sum(axis=1, dtype=np.float32)[:, None], EVEN_MM / pixel_mm)
     return first + int(width[first:last].argmax())

@@ -58,7 +58,7 @@ class Look:
     Attributes
     ----------
     chances
-        Probability of each look, 0 to 1, summing to 1: the regions but ``other``, ``forearm`` and ``leg``.
+        Probability of each look, 0 to 1, summing to 1: every region but ``other``, and besides ``forearm`` and ``leg``.
     field_mm
         Estimated longer side of the exposed field in mm, > 0. Sizes operators, is never printed.
     strange

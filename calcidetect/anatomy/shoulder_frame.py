@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from calcidetect import ops
 from calcidetect.arrays import Mask, Points
-from calcidetect.candidates.label_regions import bounding_box
 from calcidetect.types import Field
 
 JOINT_MM = 130.0
@@ -31,7 +31,7 @@ def lateral_side(body: Mask, field: Field) -> str:
     if air.sum() < LEAST_AIR * field.mask.sum() or not body.any():
         return ""
     apart = np.nonzero(air)[1].mean() - np.nonzero(body)[1].mean()
-    if abs(apart) < AIR_APART * bounding_box(field.mask)[1][1]:
+    if abs(apart) < AIR_APART * ops.bounding_box(field.mask)[1][1]:
         return ""
     return "left" if apart < 0 else "right"
 
@@ -59,7 +59,7 @@ def shoulder_areas(
     str (n,)
         ``shoulder``, ``upper arm``, ``axilla``, ``neck``, ``chest`` or ``lung``.
     """
-    (top, left), (_, width) = bounding_box(body)
+    (top, left), (_, width) = ops.bounding_box(body)
     down = (points[:, 0] - top) * pixel_mm
     inward = ((points[:, 1] - left) if lateral == "left" else (left + width - points[:, 1])) * pixel_mm
     medial = inward > AXILLA_MM

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from calcidetect import ops
 from calcidetect.anatomy.elbow_frame import elbow_areas
-from calcidetect.anatomy.foot_frame import from_above, from_the_side, shows_metatarsals
+from calcidetect.anatomy.foot_frame import foot_areas_from_above, foot_areas_from_the_side, shows_metatarsals
 from calcidetect.anatomy.hand_frame import find_hand, hand_areas
 from calcidetect.anatomy.hip_frame import hip_areas
 from calcidetect.anatomy.joint_frame import JointFrame, find_joint
@@ -24,7 +24,6 @@ from calcidetect.anatomy.knee_frame import bent_knee_areas, knee_areas, left_of_
 from calcidetect.anatomy.shoulder_frame import lateral_side, shoulder_areas
 from calcidetect.anatomy.thorax import LUNG_CHANCE, chest_areas, find_thorax
 from calcidetect.arrays import Mask, Points, Words
-from calcidetect.candidates.label_regions import bounding_box
 from calcidetect.types import Anatomy, Field, Radiograph, Source
 
 MIN_LIMB_SHARE = 0.2
@@ -194,7 +193,7 @@ def _plain(points: Points, view: _View) -> _Named:
 
 def _shares(points: Points, mask: Mask) -> tuple[Points, Points]:
     """How far down and across the box around `mask` each point lies, 0 to 1."""
-    low, size = bounding_box(mask)
+    low, size = ops.bounding_box(mask)
     down, across = np.clip((points - low) / size, 0, 1).T
     return down, across
 
@@ -245,10 +244,10 @@ def _foot(points: Points, view: _View) -> _Named:
     """By the metatarsals or the bent ankle; where neither shows, the film may be of the foot or of the ankle alone."""
     joint, side = _joint(view), SIDES.get(view.side, "")
     if joint is not None and shows_metatarsals(joint):
-        areas, parts = from_above(points, view.anatomy.bone & view.mask, joint)
+        areas, parts = foot_areas_from_above(points, view.anatomy.bone & view.mask, joint)
         return _named(areas, parts=parts, sides=side)
     if joint is not None and joint.bent:
-        return _named(from_the_side(points, joint), sides=side)
+        return _named(foot_areas_from_the_side(points, joint), sides=side)
     return _named(np.full(len(points), "foot or ankle"), sides=side)
 
 
@@ -267,7 +266,7 @@ def _knee(points: Points, view: _View) -> _Named:
 
 def _hip(points: Points, view: _View) -> _Named:
     """Both hips: the true pelvis, and the hips beside it; one hip has its header's side."""
-    low, size = bounding_box(view.mask)
+    low, size = ops.bounding_box(view.mask)
     if view.side or size[1] * view.pixel_mm < PELVIS_MM:
         return _one_hip(points, view)
     down, aside = ((points - low) / size - (0, 0.5)).T

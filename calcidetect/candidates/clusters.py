@@ -19,7 +19,7 @@ GAP_MM = 2.0
 miss a deposit (`evaluate.MARGIN_MM`). On 94 films with 324 deposits put in, 456 marks become 242 and deposits found 213
 become 211: one lay 2 mm from another, one beside a false mark. At 3 mm 207 are left, at 4 mm 204."""
 
-HALO_CONTRAST, HALO_AREA = 0.25, 4.0
+GLOW_CONTRAST, GLOW_AREA = 0.25, 4.0
 """What has less than this share of the contrast of its cluster's brightest part, and more than so many times its area,
 is the glow of soft tissue around a deposit, not part of it. With it 141 films with 333 deposits put in have 0.82 of the
 false marks, and 246 instead of 243 deposits are found."""
@@ -33,7 +33,7 @@ lost to neighbours. On 60 films that no fit saw, 0.54 instead of 0.50 of the are
 GLOW = -1
 """What `leaders` says of such a candidate: nobody speaks for it."""
 
-Numbers = npt.NDArray[np.intp]
+Indices = npt.NDArray[np.intp]
 
 
 def leaders(
@@ -66,23 +66,23 @@ def leaders(
     intp (n,)
         Index of the best candidate of the cluster; its own where it is alone; `GLOW` for the glow around a deposit.
     """
-    spokesmen = np.arange(len(scores))
-    members, circle = np.flatnonzero((scores >= OPERATING_POINT) & ~rings), np.flatnonzero(rings)
+    leads = np.arange(len(scores))
+    members, ring_members = np.flatnonzero((scores >= OPERATING_POINT) & ~rings), np.flatnonzero(rings)
     cluster = _clusters(labels, members, pixel_mm)
     glow = _are_glow(labels, cluster, members, contrasts)
     if glow.any():  # without it, a cluster may fall apart
-        spokesmen[members[glow]] = GLOW
+        leads[members[glow]] = GLOW
         members = members[~glow]
         cluster = _clusters(labels, members, pixel_mm)
-    spokesmen[members] = _best(cluster, members, scores)
-    spokesmen[circle] = _best(np.zeros(len(circle), np.intp), circle, scores)
+    leads[members] = _best(cluster, members, scores)
+    leads[ring_members] = _best(np.zeros(len(ring_members), np.intp), ring_members, scores)
     weak = np.flatnonzero((scores >= PARTNER_SCORE) & (scores < OPERATING_POINT) & ~rings)
     partners, marks = _partners(labels, weak, members, scores, contrasts, pixel_mm=pixel_mm)
-    spokesmen[partners] = spokesmen[marks]
-    return spokesmen
+    leads[partners] = leads[marks]
+    return leads
 
 
-def _clusters(labels: LabelImage, members: Numbers, pixel_mm: float) -> Numbers:
+def _clusters(labels: LabelImage, members: Indices, pixel_mm: float) -> Indices:
     """Number of the cluster of each of `members`, indices of candidates."""
     if len(members) < 2:
         return np.zeros(len(members), np.intp)
@@ -97,8 +97,8 @@ def _clusters(labels: LabelImage, members: Numbers, pixel_mm: float) -> Numbers:
 
 
 def _partners(
-    labels: LabelImage, weak: Numbers, members: Numbers, scores: Column, contrasts: Column, *, pixel_mm: float
-) -> tuple[Numbers, Numbers]:
+    labels: LabelImage, weak: Indices, members: Indices, scores: Column, contrasts: Column, *, pixel_mm: float
+) -> tuple[Indices, Indices]:
     """Which of `weak` lie beside some of `members` and are nearly as bright, and beside which: the best of these."""
     if not len(weak) or not len(members):
         return weak[:0], members[:0]
@@ -111,22 +111,22 @@ def _partners(
     return weak[joined], best[theirs[joined]]
 
 
-def _are_glow(labels: LabelImage, cluster: Numbers, members: Numbers, contrasts: Column) -> npt.NDArray[np.bool_]:
+def _are_glow(labels: LabelImage, cluster: Indices, members: Indices, contrasts: Column) -> npt.NDArray[np.bool_]:
     """Which of `members` are much fainter and larger than the brightest of their cluster."""
     if len(members) < 2:
         return np.zeros(len(members), bool)
     brightest = _best(cluster, members, contrasts)
     area = _areas(labels, len(contrasts))
-    faint: npt.NDArray[np.bool_] = contrasts[members] < HALO_CONTRAST * contrasts[brightest]
-    return faint & (area[members] > HALO_AREA * area[brightest])
+    faint: npt.NDArray[np.bool_] = contrasts[members] < GLOW_CONTRAST * contrasts[brightest]
+    return faint & (area[members] > GLOW_AREA * area[brightest])
 
 
-def _areas(labels: LabelImage, count: int) -> Numbers:
+def _areas(labels: LabelImage, count: int) -> Indices:
     """Pixels of each label 1 … `count`."""
     return np.bincount(labels.ravel()[ops.labelled(labels)] - 1, minlength=count)
 
 
-def _best(cluster: Numbers, members: Numbers, scores: Column) -> Numbers:
+def _best(cluster: Indices, members: Indices, scores: Column) -> Indices:
     """For each of `members` the one of its cluster with the highest of `scores`; of equal ones the first."""
     order = np.lexsort((members, -scores[members]))
     _, first, which = np.unique(cluster[order], return_index=True, return_inverse=True)
@@ -135,30 +135,30 @@ def _best(cluster: Numbers, members: Numbers, scores: Column) -> Numbers:
     return best
 
 
-def merged(labels: LabelImage, spokesmen: Numbers) -> LabelImage:
+def merged(labels: LabelImage, leads: Indices) -> LabelImage:
     """The label image in which every candidate has the label of the one that speaks for it; 0 where nobody does."""
-    return np.concatenate([[0], spokesmen + 1]).astype(np.int32)[labels]
+    return np.concatenate([[0], leads + 1]).astype(np.int32)[labels]
 
 
 def merged_measures(
-    labels: LabelImage, measures: dict[str, Column], spokesmen: Numbers
+    labels: LabelImage, measures: dict[str, Column], leads: Indices
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Contrasts of whole clusters, as means over their area, and their distance from bone, the least of their parts.
 
     Returns
     -------
     dict
-        ``contrast_mean``, ``sigmas_mean`` and ``bone_distance_mm``, (n,); right at the index of each spokesman.
+        ``contrast_mean``, ``sigmas_mean`` and ``bone_distance_mm``, (n,); right at the index of each leader.
     """
-    count = len(spokesmen)
+    count = len(leads)
     area = _areas(labels, count).astype(float)
-    parts = np.flatnonzero(spokesmen != GLOW)
-    spokesmen, area = spokesmen[parts], area[parts]
-    whole = np.bincount(spokesmen, area, count)
+    parts = np.flatnonzero(leads != GLOW)
+    leads, area = leads[parts], area[parts]
+    whole = np.bincount(leads, area, count)
     distance = np.full(count, np.inf)
-    np.minimum.at(distance, spokesmen, measures["bone_distance_mm"][parts])
+    np.minimum.at(distance, leads, measures["bone_distance_mm"][parts])
     contrasts = {
-        name: np.bincount(spokesmen, area * measures[name][parts], count) / np.maximum(whole, 1)
+        name: np.bincount(leads, area * measures[name][parts], count) / np.maximum(whole, 1)
         for name in ("contrast_mean", "sigmas_mean")
     }
     return contrasts | {"bone_distance_mm": distance}

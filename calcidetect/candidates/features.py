@@ -71,8 +71,8 @@ def candidate_features(
     Returns
     -------
     dict
-        Feature name to float32 (n,). Contrasts are in bone steps or noise sigmas, lengths in mm by the nominal
-        pitch, the rest are ratios.
+        Feature name to float32 (n,), empty without candidates. Contrasts are in bone steps or noise sigmas, lengths in
+        mm by the nominal pitch, the rest are ratios.
     """
     if not labels.any():
         return {}

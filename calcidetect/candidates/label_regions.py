@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import LabelImage, Mask
+from calcidetect.arrays import LabelImage
 
 Numbers = npt.NDArray[np.float64]
 Values = npt.NDArray[Any]
@@ -90,11 +90,3 @@ def centres(labels: LabelImage) -> Numbers:
     label = labels.ravel()[flat] - 1
     rows, cols = (np.bincount(label, index) for index in np.divmod(flat, labels.shape[1]))
     return np.stack([rows, cols], axis=1) / np.bincount(label)[:, None]
-
-
-def bounding_box(mask: Mask) -> tuple[Numbers, Numbers]:
-    """First row and column of a mask, and its height and width; the whole array where the mask is empty."""
-    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
-    if not len(spans[0]):
-        return np.zeros(2), np.array(mask.shape, float)
-    return np.array([span[0] for span in spans], float), np.array([np.ptp(span) + 1 for span in spans], float)

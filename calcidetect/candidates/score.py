@@ -49,7 +49,8 @@ def _read_tables(path: str) -> BoostedTables:
         tables = parse_tables(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} holds no tables of the scorer ({error}); give a file of calcidetect fit.") from error
-    strange = set(tables.names) - set(load_tables("score").names)
+    measured = {name for shipped in ("score", *OWN_TABLES.values()) for name in load_tables(shipped).names}
+    strange = set(tables.names) - measured
     if strange:
         raise ConfigError(f"{path} asks for {min(strange)}, which this version does not measure; fit it again.")
     return tables
@@ -63,7 +64,7 @@ def scores(
     Parameters
     ----------
     features
-        From `measure.candidate_features`: float32 (n,) each.
+        From `features.candidate_features`: float32 (n,) each.
     tables
         From `tables_of`; None for the shipped ones.
 

@@ -1,4 +1,7 @@
-"""How good the marks are, and the bone they are judged against: rules of hitting, FROC, wAFROC, agreement."""
+"""Figures of merit, as functions of arrays and records: which marks hit, FROC, wAFROC, agreement of bone masks.
+
+Reads no files; `calcidetect.evaluation` applies it to a run and its truth, the benchmarks to their own.
+"""
 
 from calcidetect.evaluate.agreement import BoundaryDistances, area_error, boundary_distances, dice, share_right
 from calcidetect.evaluate.rules import LEAST_BOX_MM, MARGIN_MM, Placed, Truth, hit_table, hits, inside_any

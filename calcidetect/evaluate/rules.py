@@ -1,7 +1,8 @@
 """Which marks hit a deposit.
 
 Rules after LUNA16 (Setio 2017, doi:10.1016/j.media.2017.06.015): a mark hits where its centre lies in the deposit's box
-widened by a margin, or where its box covers the deposit's centre without being much larger than the deposit.
+widened by a margin, or where its box covers the deposit's centre; either way only if its box is not much larger than
+the deposit's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 MARGIN_MM = 2.0
-LARGEST_SHARE = 4.0
+MAX_AREA_RATIO = 4.0
 """A mark's box may have this many times the area of the deposit's …"""
 
 LEAST_BOX_MM = 3.0
@@ -81,7 +82,7 @@ def hit_table(candidates: Sequence[Placed], truths: Sequence[Truth], *, pixel_mm
     margin, least = MARGIN_MM / pixel_mm, (LEAST_BOX_MM / pixel_mm) ** 2
     near = _inside(centre, box[..., :2] - margin, box[..., 2:] + margin)
     covers = _inside(middle, mark[..., :2], mark[..., 2:])
-    fits = _area(mark) <= LARGEST_SHARE * np.maximum(_area(box), least)
+    fits = _area(mark) <= MAX_AREA_RATIO * np.maximum(_area(box), least)
     return (near | covers) & fits
 
 

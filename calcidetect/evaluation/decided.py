@@ -73,12 +73,13 @@ def known_film(item: Reviewed, *, alone: bool = True) -> KnownFilm:
 
 def _deposit(mark: Mark, number: int, mm_px: float) -> KnownDeposit:
     found = mark.candidate
+    drawn = math.isnan(found.contrast_bone)  # nobody measured it; the area of the others is the program's own
     return KnownDeposit(
         id=number,
         morphology=found.look or REAL,
         diameter_mm=found.diameter_mm or max(found.x1 - found.x0, found.y1 - found.y0) * mm_px,
-        contrast=None if math.isnan(found.contrast_bone) else found.contrast_bone,  # of a drawn mark nobody measured it
-        area_px=found.area_px or None,
+        contrast=None if drawn else found.contrast_bone,
+        area_px=(found.area_px or None) if drawn else None,
         box=_box(mark),
         row=found.row,
         col=found.col,

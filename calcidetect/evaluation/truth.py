@@ -28,7 +28,7 @@ class KnownDeposit(Truth):
     """A deposit and what is known of it.
 
     `contrast` in the film's bone steps and `area_px` in source pixels are None for annotated calcification, whose
-    `diameter_mm` is the longer side of its box.
+    `diameter_mm` is the longer side of its box, and `area_px` for marks that a reader accepted as they were.
     """
 
     id: int

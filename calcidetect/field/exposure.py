@@ -29,6 +29,8 @@ LEVEL_SLOPES = (np.inf, 0.0025, 0.002)  # the same, median of each level: the da
 # … of a second view; a level of both. On 216 films none up to these takes in tissue but one (a third of 0.0024)
 MIN_FLAT_SHARE = 0.3  # of the pixels at a level of air
 GAP_LEVEL = 0.01  # of the film's range above air at the border: the mean level of enclosed gaps that are air
+GAP_SLOPE_PER_MM = 4 * MAX_SLOPE_PER_MM  # mean slope, at most, in a gap between limbs, which has noise and edges
+MAX_HOLE_PX = 4  # in air, that are filled: grains of noise
 RIM_MM = 8.0  # width of the field's rim that air reaches
 MIN_WEIGHT = 0.05  # of the window's pixels that must be air for its level to count
 ROUNDS = 5  # of learning the level of air and widening air to the skin, at most, …
@@ -139,7 +141,7 @@ def _find_air(unit: FloatImage, inside: Mask, *, pixel_mm: float, settings: Expo
     level, near = _air_level(air, small, window=window / 2)
     step = _skin_step(small, air, level, settings)
     limit: FloatImage = np.where(near, level + step, -1).astype(np.float32)
-    return _reaching_border(inside & (smooth < ops.enlarge(limit, 2, inside.shape)), slope, core, least_area=least)
+    return _joined_to_cores(inside & (smooth < ops.enlarge(limit, 2, inside.shape)), slope, core, least_area=least)
 
 
 def _air_cores(smooth: FloatImage, slope: FloatImage, inside: Mask, *, rim_px: float, least_area: float) -> Mask:
@@ -202,13 +204,13 @@ def _skin_step(smooth: FloatImage, air: Mask, level: FloatImage, settings: Expos
     return np.float32(min(max(settings.skin_sigmas * noise, settings.min_skin_step), settings.max_skin_step))
 
 
-def _reaching_border(air: Mask, slope: FloatImage, core: Mask, *, least_area: float) -> Mask:
-    """Keep air joined to its cores, and enclosed gaps that are as flat; `slope` and `core` are of half the size."""
+def _joined_to_cores(air: Mask, slope: FloatImage, core: Mask, *, least_area: float) -> Mask:
+    """Keep air joined to its cores, and gaps that are nearly as flat; `slope` and `core` are of half the size."""
     labels, boxes, _ = ops.components(air)
     below = labels[1 : 2 * core.shape[0] : 2, 1 : 2 * core.shape[1] : 2]
     keep = np.bincount(below[core], minlength=len(boxes) + 1) > 0
     for label in np.flatnonzero(~keep[1:] & (boxes[:, 4] >= least_area)) + 1:
         own = below == label
-        keep[label] = own.any() and float(slope[own].mean()) <= 4 * MAX_SLOPE_PER_MM
+        keep[label] = own.any() and float(slope[own].mean()) <= GAP_SLOPE_PER_MM
     keep[0] = False
-    return ops.fill_holes(keep[labels], 4)
+    return ops.fill_holes(keep[labels], MAX_HOLE_PX)

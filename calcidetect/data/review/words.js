@@ -29,6 +29,7 @@ export const FLAGS = {
   unlike_films: "looks like no film that the program knows",
   coloured: "picture in many colours",
   no_bone: "no bone found",
+  not_searched: "not searched",
   two_limbs: "two limbs, or one in two views",
   region_overruled: "body part of the header overruled",
 };
