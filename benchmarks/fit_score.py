@@ -94,9 +94,11 @@ HARD_CHANCE, HARD_WEIGHT = 0.1, 2.0
 """Of a background's false candidates, all that the shipped tables give this probability are seen, with that weight."""
 
 ROUNDS, DEPTH, RATE = 700, 6, 0.055
-"""Shipped tables of regions of their own are 600."""
+"""The tables of chest films and of shoulder and hip films, which are fitted on fewer, are 600."""
 
-IGNORED = -2
+FALSE, IGNORED = -1, -2
+"""A candidate that hits no deposit, and one that counts for nothing."""
+
 NOT_COUNTED = -1
 
 
@@ -116,9 +118,10 @@ class Sample:
     """One scanned copy of a film.
 
     `film` counts the annotated films, `NOT_COUNTED` for backgrounds and phantoms, which belong to no `fold`.
-    `features` float32 (n, m) of its n candidates; `deposit` which deposit each hits, -1 none, `IGNORED`; `easy` whether
-    each deposit is at least 3 mm wide and half a bone step bright; `weight` of a candidate; `hard` which false ones the
-    shipped tables are taken in by, bool (n,), where all of these were kept.
+    `features` float32 (n, m) of its n candidates; `deposit` which deposit each hits, `FALSE` or `IGNORED`; `easy`
+    whether each deposit is at least 3 mm wide and half a bone step bright, as real ones and those of phantoms count;
+    `weight` of a candidate; `hard` which false ones the shipped tables are taken in by, bool (n,), where all of these
+    were kept.
     """
 
     film: int
@@ -194,7 +197,7 @@ def scan_background(
     names, features, deposit = scan(radiograph, tables, truths_of(deposits, film), film.ignore, film.mm_px)
     shipped = scorer.tables_of("", film.region)
     chance = scorer.scores(dict(zip(names, features.T, strict=True)), shipped)
-    hard = (deposit == -1) & (chance > HARD_CHANCE)
+    hard = (deposit == FALSE) & (chance > HARD_CHANCE)
     seen = thinned(deposit, rng) | hard
     return Sample(
         film=NOT_COUNTED,
@@ -210,7 +213,7 @@ def scan_background(
 
 def thinned(deposit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Candidates that a fit sees, bool (n,): all that hit, `FALSE_SHARE` of the false ones."""
-    return (deposit >= 0) | ((deposit == -1) & (rng.random(len(deposit)) < FALSE_SHARE))
+    return (deposit >= 0) | ((deposit == FALSE) & (rng.random(len(deposit)) < FALSE_SHARE))
 
 
 def is_easy(deposit) -> bool:
@@ -346,7 +349,7 @@ def sensitivities(samples: list[Sample], scores: list[np.ndarray], *, easy: bool
     score, deposit, total = [], [], 0
     for sample, values in zip(samples, scores, strict=True):
         counted = sample.easy if easy else np.ones(len(sample.easy), bool)
-        number = np.append(np.where(counted, total + np.cumsum(counted) - 1, IGNORED), [IGNORED, -1])[sample.deposit]
+        number = np.append(np.where(counted, total + np.cumsum(counted) - 1, IGNORED), [IGNORED, FALSE])[sample.deposit]
         score.append(values[number != IGNORED])
         deposit.append(number[number != IGNORED])
         total += int(counted.sum())
@@ -376,7 +379,7 @@ def operating_points(samples: list[Sample], scores: list[np.ndarray], slope: flo
     """Print the false marks a film and the sensitivity of each least score, before clusters and mimics."""
     chance = [1 / (1 + np.exp(-(slope * score + offset))) for score in scores]
     for least in (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7):
-        wrong = [int(((c >= least) & (s.deposit == -1)).sum()) for c, s in zip(chance, samples, strict=True)]
+        wrong = [int(((c >= least) & (s.deposit == FALSE)).sum()) for c, s in zip(chance, samples, strict=True)]
         found = [len(set(s.deposit[(c >= least) & (s.deposit >= 0)])) for c, s in zip(chance, samples, strict=True)]
         share = sum(found) / max(1, sum(len(s.easy) for s in samples))
         clean = [w for w, s in zip(wrong, samples, strict=True) if not len(s.easy)]

@@ -32,7 +32,7 @@ SIZES = 2.5
 FALSE_SHARE = 0.15
 """Of the false blobs, drawn at random, a fit sees this share, with the weight of all."""
 
-ROUNDS, DEPTH = 80, 5
+ROUNDS, DEPTH = 160, 6
 KEPT = (600, 900, 1200, 1600, 2400)
 
 
