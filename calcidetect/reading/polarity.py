@@ -21,18 +21,16 @@ _MIN_SIDE = 8
 _FRAME_RANGE = 0.02
 _FRAME_SHARE = 1 / 3
 
-# Log odds of "upright" by feature, fitted with ridge 0.3 on 47 real films (15 chest, 32 limb and shoulder, with frames,
-# shutters and text) and 8 synthetic ones. All 55 come out right, and 44 of the 47 when each is left out of the fit; the
-# inverted twins likewise, by construction. The features were chosen on the same films: expect no more elsewhere.
-_WEIGHTS = {
-    "centre": 17.967,
-    "hats_17": -0.950,
-    "hats_33": -1.829,
-    "hats_65": -0.535,
-    "flat_is_dark": 34.975,
-    "dark_end": 5.630,
-    "tails": -1.204,
-}
+# Levels nearer than this to either end of the range are its extremes: black, or white.
+_ENDS = 0.05
+# Slope per pixel of the film blurred by one pixel, below which a place is flat; air is, and so are shutters.
+_FLAT_SLOPE = 0.01
+_RING_SHARE = 1 / 12
+"""Width of the picture's outer ring, of its shorter side."""
+
+_WEIGHTS: Mapping[str, float] = {}
+
+INVERTED_FROM = 2.0
 
 
 def inversion_log_odds(pixels: FloatImage) -> float:
@@ -81,17 +79,51 @@ def _lines_inside(image: FloatImage, *, axis: int) -> slice:
 
 
 def _features(image: FloatImage) -> Mapping[str, float]:
+    """Numbers that change their sign with the film's polarity; above 0 is what upright films mostly show."""
+    blurred = ops.gaussian(image, 1.0)
+    slope = ops.steepness(blurred)
     mean = float(image.mean())
-    rows, cols = (slice(side // 4, side - side // 4) for side in image.shape)
-    tails = np.percentile(image, [5, 50, 95])
-    dark, bright = float((image < 0.1).mean()), float((image > 0.9).mean())
+    flattest = image[slope <= np.quantile(slope, 0.1)]
     return {
-        "centre": float(image[rows, cols].mean()) - mean,
-        **{f"hats_{size}": math.tanh(_hat_ratio(image, size) / 0.15) for size in (17, 33, 65)},
-        "flat_is_dark": (mean - _flat_level(image)) * (dark + bright),
-        "dark_end": (dark - bright) * (dark + bright),
-        "tails": math.tanh(float(tails[0] + tails[2] - 2 * tails[1]) / 0.1),
+        **{f"hats_{size}": math.tanh(_hat_ratio(image, size) / 0.15) for size in (33, 65)},
+        **{f"skew_{sigma}": _skew(image - ops.gaussian(image, sigma)) for sigma in (3, 6, 24)},
+        "band_skew_24": _skew(ops.gaussian(image, 12) - ops.gaussian(image, 24)),
+        "ring_is_dark": mean - _ring_mean(image),
+        "flattest_is_dark": mean - float(flattest.mean()),
+        "flattest_is_black": 1 - 2 * float(np.median(flattest)),
+        "bright_is_steep": _steep_ratio(image, slope),
+        **_balance("dark_end", float((image < 0.1).mean()), float((image > 0.9).mean())),
+        **_balance("black", float((image < _ENDS).mean()), float((image > 1 - _ENDS).mean())),
+        **_balance("flat_dark", *_flat_shares(image, slope)),
     }
+
+
+def _balance(name: str, dark: float, bright: float) -> Mapping[str, float]:
+    """How much more is dark than bright, of the whole and of the two."""
+    return {name: dark - bright, f"{name}_share": (dark - bright) / (dark + bright + 0.02)}
+
+
+def _skew(detail: FloatImage) -> float:
+    spread = float(detail.std()) + 1e-4
+    return math.tanh(float((detail**3).mean()) / spread**3 / 2)
+
+
+def _ring_mean(image: FloatImage) -> float:
+    width = max(2, int(min(image.shape) * _RING_SHARE))
+    inner = image[width:-width, width:-width]
+    return float((image.sum(dtype=float) - inner.sum(dtype=float)) / (image.size - inner.size))
+
+
+def _steep_ratio(image: FloatImage, slope: FloatImage) -> float:
+    """Log ratio of the mean slopes of the brightest and of the darkest fifth: air is flatter than bone."""
+    low, high = np.percentile(image, [20, 80])
+    dark, bright = (float(slope[where].mean()) for where in (image <= low, image >= high))
+    return math.log((bright + 1e-3) / (dark + 1e-3))
+
+
+def _flat_shares(image: FloatImage, slope: FloatImage) -> tuple[float, float]:
+    flat = slope <= _FLAT_SLOPE
+    return float((flat & (image < 0.3)).mean()), float((flat & (image > 0.7)).mean())
 
 
 def _hat_ratio(image: FloatImage, size: int) -> float:
@@ -99,9 +131,3 @@ def _hat_ratio(image: FloatImage, size: int) -> float:
     bright = float((image - ops.maximum(ops.minimum(image, size), size)).mean())
     dark = float((ops.minimum(ops.maximum(image, size), size) - image).mean())
     return math.log((bright + 1e-4) / (dark + 1e-4))
-
-
-def _flat_level(image: FloatImage) -> float:
-    """Mean grey of the flattest three tenths: air on most films."""
-    slope = np.hypot(*ops.gradient(ops.gaussian(image, 1.0)))
-    return float(image[slope <= np.quantile(slope, 0.3)].mean())
