@@ -103,6 +103,17 @@ def test_copies_differ(limb, tmp_path):
     assert first["deposits"] != second["deposits"]
 
 
+@pytest.mark.parametrize(("other", "recipe"), [("limb_clean.png", {"clean": True}), ("limb.truth.dcm", {})])
+def test_a_film_named_as_a_simulated_one_of_another_film_overwrites_none(limb, tmp_path, other, recipe):
+    pixels = picture(limb)
+    path = limb.with_name(other)
+    path.write_bytes(dicom_bytes(pixels) if other.endswith(".dcm") else imagecodecs.png_encode(pixels))
+    simulate_films([limb.with_name("limb.png"), path], tmp_path / "out", recipe=Recipe(seed=3, **recipe))
+    records = truth_of(tmp_path / "out")["films"]
+    names = [record[kind] for record in records for kind in ("film", "mask")]
+    assert len(set(names)) == len(names) == len(list((tmp_path / "out").glob("*.png")))
+
+
 def test_without_polygons_deposits_keep_off_bone_skin_and_air(limb, tmp_path, monkeypatch):
     _, bone = limb_pixels()
     simulate(limb, tmp_path / "out", soft=None, spacing_mm=PIXEL_MM, count=(5, 5))
