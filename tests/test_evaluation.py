@@ -15,7 +15,7 @@ from calcidetect.cli import main
 from calcidetect.errors import CalcidetectError, EvaluationError
 from calcidetect.evaluation import evaluate_results, table
 from calcidetect.evaluation.bone import read_bone_truth
-from calcidetect.evaluation.results import read_results
+from calcidetect.evaluation.results import Results, ScannedFilm, pair_films, read_results
 from calcidetect.evaluation.truth import read_truth
 from calcidetect.phantom.samples import write_samples
 
@@ -204,6 +204,13 @@ def test_mask_with_grey_values_is_refused(tmp_path):
     (tmp_path / "mask.png").write_bytes(b"no picture")
     with pytest.raises(EvaluationError, match="can't be read as PNG"):
         read_bone_truth(tmp_path / "mask.png")
+
+
+def test_films_named_by_uids_are_not_matched_by_a_part_of_them(tmp_path):
+    known = read_truth(truth_file(tmp_path, [film("1.2.77")]))
+    films = [ScannedFilm(path=f"uid/1.2.{last}", name="", scanned=True, marks=()) for last in (77, 78)]
+    (pair,) = pair_films(Results(folder=tmp_path, films=tuple(films), least_score=0.0), known)
+    assert pair.scanned.path == "uid/1.2.77"
 
 
 def test_annotated_films_are_matched_by_stem(scanned, tmp_path):

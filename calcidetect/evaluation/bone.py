@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect.arrays import Mask
+from calcidetect.batch.names import film_stem
 from calcidetect.errors import EvaluationError
 from calcidetect.evaluate import boundary_distances, dice, share_right
 from calcidetect.evaluation.results import Pair
@@ -64,7 +65,7 @@ def bone_figures(pairs: Iterable[Pair], results: Path, masks: Path | None) -> tu
 
 
 def _mask_path(folder: Path, film: KnownFilm) -> Path | None:
-    paths = (folder / f"{PurePath(name).stem}.png" for name in (film.name, film.source))
+    paths = (folder / f"{film_stem(name)}.png" for name in (film.name, film.source))
     return next((path for path in paths if path.is_file()), None)
 
 

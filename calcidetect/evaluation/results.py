@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from calcidetect.batch.names import output_names
+from calcidetect.batch.names import film_stem, output_names
 from calcidetect.batch.run_files import CANDIDATES_TABLE, FILMS_TABLE, RUN_FILE
 from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.errors import EvaluationError
@@ -113,12 +113,12 @@ def pair_films(results: Results, truth: tuple[KnownFilm, ...]) -> tuple[Pair, ..
     EvaluationError
         When they have no film in common, or several scanned films have the name of one known film.
     """
-    by_name, stems = {film.name: film for film in truth}, Counter(PurePath(film.name).stem for film in truth)
-    by_stem = {stem: film for film in truth if stems[stem := PurePath(film.name).stem] == 1}
+    by_name, stems = {film.name: film for film in truth}, Counter(film_stem(film.name) for film in truth)
+    by_stem = {stem: film for film in truth if stems[stem := film_stem(film.name)] == 1}
     pairs = []
     for film in results.films:
         path = PurePath(film.path)
-        if known := by_name.get(film.path) or by_name.get(path.name) or by_stem.get(path.stem):
+        if known := by_name.get(film.path) or by_name.get(path.name) or by_stem.get(film_stem(film.path)):
             pairs.append(Pair(scanned=film, known=known))
     if not pairs:
         raise EvaluationError(f"No film of {results.folder} has the name of a film in the truth; check both.")
