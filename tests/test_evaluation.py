@@ -206,6 +206,18 @@ def test_mask_with_grey_values_is_refused(tmp_path):
         read_bone_truth(tmp_path / "mask.png")
 
 
+@pytest.mark.parametrize("number", ["1e999", "NaN", "-Infinity", "1" + 400 * "0"])
+@pytest.mark.parametrize("key", ["diameter_mm", "contrast", "area_px", "row", "col", "box", "mm_px", "soft_points"])
+def test_numbers_of_the_truth_that_are_not_finite_are_refused_with_the_films_name(tmp_path, key, number):
+    facts = film("a.png", deposits=[DEPOSIT], soft_points=[[1, 2]])
+    own = {"box": [0, 0, "?", 5], "soft_points": [[1, "?"]]}.get(key, "?")
+    changed = facts | {key: own} if key in facts else facts | {"deposits": [DEPOSIT | {key: own}]}
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps([changed]).replace('"?"', number))
+    with pytest.raises(EvaluationError, match=r"record 1 \(a\.png\) can't be understood"):
+        read_truth(path)
+
+
 def test_films_named_by_uids_are_not_matched_by_a_part_of_them(tmp_path):
     known = read_truth(truth_file(tmp_path, [film("1.2.77")]))
     films = [ScannedFilm(path=f"uid/1.2.{last}", name="", scanned=True, marks=()) for last in (77, 78)]
@@ -280,11 +292,11 @@ def test_films_without_any_deposit_or_mark(scanned, tmp_path):
         ("{", "is no JSON"),
         ("3", "holds no list of films"),
         ('{"version": 1}', "holds no list of films"),
-        ('[{"film": "a.png"}]', "record 1 has no 'mm_px'"),
-        ('[{"film": "a.png", "mm_px": 0}]', "record 1 can't be understood .mm_px must be positive"),
-        ('[{"film": "a.png", "mm_px": null}]', "record 1 can't be understood"),
+        ('[{"film": "a.png"}]', "record 1 .a.png. has no 'mm_px'"),
+        ('[{"film": "a.png", "mm_px": 0}]', "record 1 .a.png. can't be understood .mm_px must be positive"),
+        ('[{"film": "a.png", "mm_px": null}]', "record 1 .a.png. can't be understood"),
         ('[{"film": "a.png", "mm_px": 1, "real": [[5, 5, 5, 9]]}]', "empty box"),
-        ('[{"film": "a.png", "mm_px": 1, "deposits": [{"id": 1}]}]', "record 1 has no 'morphology'"),
+        ('[{"film": "a.png", "mm_px": 1, "deposits": [{"id": 1}]}]', "record 1 .a.png. has no 'morphology'"),
         ('[{"film": "a.png", "mm_px": 1}, {"film": "x/a.png", "mm_px": 1}]', "2 records of a.png"),
         ("[7]", "record 1 can't be understood"),
     ],
