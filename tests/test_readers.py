@@ -14,7 +14,7 @@ from films import dicom_bytes, limb, write_dicom
 from pydicom import uid
 from pydicom.data import get_testdata_file
 
-from calcidetect.errors import ReadError, UnreadableFile, UnsupportedFilm
+from calcidetect.errors import ConfigError, ReadError, UnreadableFile, UnsupportedFilm
 from calcidetect.phantom import make_phantom
 from calcidetect.reading.readers import describe, find_films, load
 from calcidetect.reading.stored import is_coloured
@@ -158,7 +158,7 @@ def test_film_without_spacing_says_so(film):
 
 @pytest.mark.parametrize("spacing", [0, -1, float("nan"), 50])
 def test_given_spacing_must_make_sense(film, tmp_path, spacing):
-    with pytest.raises(ReadError, match="spacing"):
+    with pytest.raises(ConfigError, match=r"pixel spacing must lie between 0\.02 and 2\.0 mm"):
         load(write_dicom(tmp_path / "film", FILM), spacing_mm=spacing)
 
 

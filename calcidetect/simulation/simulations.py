@@ -78,6 +78,7 @@ class Recipe:
         low, high = self.count
         if not 1 <= low <= high:
             raise ConfigError(f"The count of deposits must be two numbers, 1 <= LOW <= HIGH, got {low} {high}.")
+        readers.check_spacing(self.spacing_mm)
 
     @property
     def copy_endings(self) -> tuple[str, ...]:
