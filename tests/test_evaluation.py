@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import cv2
 import numpy as np
@@ -177,6 +178,18 @@ def test_bone_against_masks_and_points(scanned, tmp_path):
     assert b["mean_mm"] == 0.0  # midway in the band
     assert result["regions"]["hand"] == result["regions"]["all"]
     assert result["regions"]["all"]["dice"] == pytest.approx((16 / 18 + 1) / 2)
+
+
+def test_a_folder_of_masks_that_is_not_there_or_fits_no_film_is_told(scanned, tmp_path, capsys):
+    truth = truth_file(tmp_path, [film("a.png", bone_points=[[20, 20]])])
+    words = ["evaluate", str(scanned), "--truth", str(truth), "--out", str(tmp_path / "eval"), "--masks"]
+    assert main([*words, str(tmp_path / "nofolder")]) == 2
+    assert "nofolder is no folder; check the path given as --masks" in capsys.readouterr().err
+    assert not (tmp_path / "eval").exists()
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "x.png").write_bytes(b"")
+    assert main([*words, str(tmp_path / "masks")]) == 0
+    assert re.search("Note: No mask in .*masks has the name of a film", capsys.readouterr().out)
 
 
 def test_masks_of_the_film_that_a_copy_was_made_from(scanned, tmp_path):

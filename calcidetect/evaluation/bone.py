@@ -44,10 +44,17 @@ def bone_figures(pairs: Iterable[Pair], results: Path, masks: Path | None) -> tu
 
     Masks are ``NAME.png``, NAME the film's name (or that of the film it was made from) without suffix, of the size of
     the film: 255 bone and 0 not, or 0 unknown, 1 not bone, 2 bone.
+
+    Raises
+    ------
+    EvaluationError
+        When the folder of masks is not there, or a mask can't be understood.
     """
+    paths = [(pair, _mask_path(masks, pair.known)) for pair in pairs]
     films, trouble, unmatched = [], [], 0
-    for pair in pairs:
-        path = None if masks is None else _mask_path(masks, pair.known)
+    if masks and not any(path for _, path in paths):
+        trouble.append(f"No mask in {masks} has the name of a film; name them NAME.png, as the films.")
+    for pair, path in paths:
         if path is None and not (pair.known.bone_points or pair.known.soft_points):
             continue
         found_path = results / f"{pair.scanned.name}{FORMATS['bone'].suffix}"
@@ -64,7 +71,11 @@ def bone_figures(pairs: Iterable[Pair], results: Path, masks: Path | None) -> tu
     return summary(films), tuple(trouble)
 
 
-def _mask_path(folder: Path, film: KnownFilm) -> Path | None:
+def _mask_path(folder: Path | None, film: KnownFilm) -> Path | None:
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise EvaluationError(f"{folder} is no folder; check the path given as --masks.")
     paths = (folder / f"{film_stem(name)}.png" for name in (film.name, film.source))
     return next((path for path in paths if path.is_file()), None)
 
