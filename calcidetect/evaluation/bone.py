@@ -16,6 +16,7 @@ from calcidetect.arrays import Mask
 from calcidetect.batch.names import film_stem
 from calcidetect.errors import EvaluationError
 from calcidetect.evaluate import boundary_distances, dice, share_right
+from calcidetect.evaluate.agreement import BONE, NOT_BONE, UNKNOWN
 from calcidetect.evaluation.results import Pair
 from calcidetect.evaluation.truth import KnownFilm
 from calcidetect.writers import FORMATS
@@ -107,10 +108,10 @@ def read_bone_truth(path: Path) -> npt.NDArray[np.uint8]:
     """
     picture = read_png(path)
     values = set(np.unique(picture).tolist())
-    if values <= {0, 1, 2}:
+    if values <= {UNKNOWN, NOT_BONE, BONE}:
         return picture
     if values <= {0, 255}:
-        return np.where(picture == 255, 2, 1).astype(np.uint8)
+        return np.where(picture == 255, BONE, NOT_BONE).astype(np.uint8)
     raise EvaluationError(f"{path} holds the values {sorted(values)[:5]}; a mask has 0 and 255, or 0, 1 and 2.")
 
 
