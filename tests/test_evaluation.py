@@ -233,7 +233,7 @@ def test_numbers_of_the_truth_that_are_not_finite_are_refused_with_the_films_nam
 
 def test_films_named_by_uids_are_not_matched_by_a_part_of_them(tmp_path):
     known = read_truth(truth_file(tmp_path, [film("1.2.77")]))
-    films = [ScannedFilm(path=f"uid/1.2.{last}", name="", scanned=True, marks=()) for last in (77, 78)]
+    films = [ScannedFilm(path=f"uid/1.2.{last}", name="", ok=True, candidates=()) for last in (77, 78)]
     (pair,) = pair_films(Results(folder=tmp_path, films=tuple(films), least_score=0.0), known)
     assert pair.scanned.path == "uid/1.2.77"
 
