@@ -391,7 +391,7 @@ def _serve(folder: RunFolder, args: argparse.Namespace) -> int:
 
 
 def _reader(given: str | None) -> str:
-    """Whom decisions are kept under."""
+    """Name under which decisions are recorded."""
     import getpass
 
     if given is not None and not given.strip():

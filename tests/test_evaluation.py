@@ -184,7 +184,7 @@ def test_a_folder_of_masks_that_is_not_there_or_fits_no_film_is_told(scanned, tm
     truth = truth_file(tmp_path, [film("a.png", bone_points=[[20, 20]])])
     words = ["evaluate", str(scanned), "--truth", str(truth), "--out", str(tmp_path / "eval"), "--masks"]
     assert main([*words, str(tmp_path / "nofolder")]) == 2
-    assert "nofolder is no folder; check the path given as --masks" in capsys.readouterr().err
+    assert "nofolder is not a folder; check the path given as --masks" in capsys.readouterr().err
     assert not (tmp_path / "eval").exists()
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "x.png").write_bytes(b"")

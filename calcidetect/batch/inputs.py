@@ -64,7 +64,7 @@ def given_films(paths: StrPath | Iterable[StrPath], *, root: StrPath | None = No
     paths
         Files, folders, DICOMDIRs, patterns (``*``, ``?``, ``[…]``, ``**`` for any depth) and manifests.
     root
-        Folder that films are named relative to; None: they are named as given or found.
+        Folder that film names are relative to; None: films are named as given or found.
 
     Raises
     ------

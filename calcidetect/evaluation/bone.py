@@ -76,7 +76,7 @@ def _mask_path(folder: Path | None, film: KnownFilm) -> Path | None:
     if folder is None:
         return None
     if not folder.is_dir():
-        raise EvaluationError(f"{folder} is no folder; check the path given as --masks.")
+        raise EvaluationError(f"{folder} is not a folder; check the path given as --masks.")
     paths = (folder / f"{film_stem(name)}.png" for name in (film.name, film.source))
     return next((path for path in paths if path.is_file()), None)
 

@@ -46,7 +46,7 @@ def opened_run(
     out
         Folder that films are scanned into; None for `DEFAULT_OUT`. What it holds of the same films is kept.
     root
-        Folder that the films of a run are named relative to.
+        Folder that the film names of a run are relative to.
     config
         Settings of a scan.
     way
