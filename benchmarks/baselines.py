@@ -11,7 +11,7 @@ from skimage.morphology import disk, white_tophat
 
 from calcidetect import ops, pipeline
 from calcidetect.config import Config
-from calcidetect.evaluation.results import Mark
+from calcidetect.evaluation.results import ScannedCandidate
 from calcidetect.types import MARK, Field, Grid, Radiograph
 
 TOP_HAT_RADIUS_MM = 10.0
@@ -33,7 +33,7 @@ DOG_THRESHOLD = 0.02
 ROBUST_SIGMA = 1.4826
 
 
-def top_hat(radiograph: Radiograph) -> list[Mark]:
+def top_hat(radiograph: Radiograph) -> list[ScannedCandidate]:
     """White top-hat with a disc of `TOP_HAT_RADIUS_MM`, thresholded; score in robust sigmas, by falling score."""
     working, field = _working(radiograph)
     pixels, mask = _filled(working, field), field.mask
@@ -49,7 +49,7 @@ def top_hat(radiograph: Radiograph) -> list[Mark]:
     return _parts(strength, working.grid, min_area=MIN_AREA_MM2 / pitch**2)
 
 
-def difference_of_gaussians(radiograph: Radiograph) -> list[Mark]:
+def difference_of_gaussians(radiograph: Radiograph) -> list[ScannedCandidate]:
     """`skimage.feature.blob_dog` over `DIAMETERS_MM`; score in the field's range, by falling score."""
     working, field = _working(radiograph)
     pixels, pitch = _filled(working, field), working.grid.nominal_mm
@@ -75,7 +75,7 @@ def _filled(working: Radiograph, field: Field) -> np.ndarray:
     return np.where(field.mask, working.pixels, working.pixels[field.mask].min())
 
 
-def _parts(strength: np.ndarray, grid: Grid, *, min_area: float) -> list[Mark]:
+def _parts(strength: np.ndarray, grid: Grid, *, min_area: float) -> list[ScannedCandidate]:
     labels, boxes, centres = ops.components(strength > TOP_HAT_SIGMAS)
     peaks = np.zeros(len(boxes) + 1)
     np.maximum.at(peaks, labels.ravel(), strength.ravel())
@@ -87,7 +87,7 @@ def _parts(strength: np.ndarray, grid: Grid, *, min_area: float) -> list[Mark]:
     return sorted(marks, key=lambda mark: -mark.score)
 
 
-def _disc_mark(row: float, col: float, sigma: float, image: np.ndarray, grid: Grid) -> Mark:
+def _disc_mark(row: float, col: float, sigma: float, image: np.ndarray, grid: Grid) -> ScannedCandidate:
     """A blob's box is that of its disc, its strength its centre over the ring around that."""
     radius = sigma * np.sqrt(2)
     half = int(np.ceil(1.5 * radius)) + 1
@@ -101,14 +101,14 @@ def _disc_mark(row: float, col: float, sigma: float, image: np.ndarray, grid: Gr
     return _mark((row, col), box, strength, grid)
 
 
-def _mark(centre, box: tuple[float, float, float, float], score: float, grid: Grid) -> Mark:
+def _mark(centre, box: tuple[float, float, float, float], score: float, grid: Grid) -> ScannedCandidate:
     """Carry a centre and a box of the working grid to source pixels."""
     (y0, x0), (y1, x1) = grid.to_source([(box[1] - 0.5, box[0] - 0.5), (box[3] - 0.5, box[2] - 0.5)]) + 0.5
     row, col = grid.to_source(centre)
     rows, cols = grid.source_shape
     left, top = int(np.clip(np.floor(x0), 0, cols - 1)), int(np.clip(np.floor(y0), 0, rows - 1))
     right, bottom = int(np.clip(np.ceil(x1), left + 1, cols)), int(np.clip(np.ceil(y1), top + 1, rows))
-    return Mark(
+    return ScannedCandidate(
         score=float(score),
         label=MARK,
         x0=left,

@@ -16,7 +16,7 @@ from calcidetect.batch.results import FilmResult
 from calcidetect.batch.run_files import CANDIDATES_TABLE, FILMS_TABLE, RUN_FILE
 from calcidetect.batch.workers import Here, ProcessExecutor, run_tasks
 from calcidetect.errors import CalcidetectError
-from calcidetect.evaluation.results import Mark
+from calcidetect.evaluation.results import ScannedCandidate
 from calcidetect.reading import readers
 from calcidetect.writers import CANDIDATE_COLUMNS, FILM_COLUMNS, Row
 
@@ -82,7 +82,7 @@ def _blob_dog(task: _Task) -> FilmResult:
     return _baseline(task, baselines.difference_of_gaussians)
 
 
-def _baseline(task: _Task, find: Callable[..., list[Mark]]) -> FilmResult:
+def _baseline(task: _Task, find: Callable[..., list[ScannedCandidate]]) -> FilmResult:
     path = str(task.film.path)
     marks = find(readers.load(path, spacing_mm=task.film.spacing_mm))
     rows = [_mark_row(mark, number, path) for number, mark in enumerate(marks, start=1)]
@@ -92,7 +92,7 @@ def _baseline(task: _Task, find: Callable[..., list[Mark]]) -> FilmResult:
     )
 
 
-def _mark_row(mark: Mark, number: int, path: str) -> Row:
+def _mark_row(mark: ScannedCandidate, number: int, path: str) -> Row:
     places = ("score", "x0", "y0", "x1", "y1", "row", "col", "area_px")
     values = {name: format(getattr(mark, name), ".12g") for name in places}
     return dict.fromkeys(CANDIDATE_COLUMNS, "") | values | {"film": path, "id": str(number), "label": mark.label}

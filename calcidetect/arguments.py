@@ -26,6 +26,7 @@ _RESUME_HELP = (
     "go on where an earlier run into DIR stopped; films that changed since are scanned again (told by size, times "
     "and, where only times differ, SHA-256 of the file)"
 )
+_READER_HELP = "name under which decisions are recorded (default: that of the account)"
 _CROP_HELP = "show the exposed field without shutters and frames (the default), or the whole film"
 
 
@@ -71,7 +72,7 @@ def _add_scan(commands: Any) -> None:
     parser.add_argument("--stats", action="store_true", help="print a summary of all films")
     parser.add_argument("--dry-run", action="store_true", help="read the films, tell what would be done, write nothing")
     parser.add_argument(
-        "--make-study", action="store_true", help="let the format sc make a study for films that are no DICOM"
+        "--make-study", action="store_true", help="let the format sc make a study for films that are not DICOM"
     )
     parser.add_argument(
         "--send-back", action="store_true", help="store DICOM results of dicomweb: films where these came from"
@@ -191,8 +192,8 @@ def _add_review(commands: Any) -> None:
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a folder that scan wrote; or films, scanned first")
     parser.add_argument("--out", metavar="DIR", help="folder that films are scanned into (review-results)")
-    parser.add_argument("--reader", metavar="NAME", help="whom decisions are kept under (the name of the account)")
-    parser.add_argument("--root", metavar="DIR", help="folder that films are named relative to")
+    parser.add_argument("--reader", metavar="NAME", help=_READER_HELP)
+    parser.add_argument("--root", metavar="DIR", help="folder that film names are relative to")
     parser.add_argument("--port", type=_natural, default=0, metavar="N", help="port to listen on (any free one)")
     parser.add_argument("--no-browser", action="store_true", help="print the page's address, and open no browser")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes of a scan (1)")
@@ -209,10 +210,10 @@ def _add_fit(commands: Any) -> None:
     )
     parser.add_argument("results", nargs="+", metavar="DIR", help="folders with decisions of calcidetect review")
     parser.add_argument("--out", required=True, metavar="FILE", help="JSON file for the tables")
-    parser.add_argument("--root", metavar="DIR", help="folder that films are named relative to")
+    parser.add_argument("--root", metavar="DIR", help="folder that film names are relative to")
 
 
 def _natural(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 up")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
     return int(text)

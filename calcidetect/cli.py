@@ -219,7 +219,9 @@ def _was_not_searched(result: FilmResult) -> bool:
 def _figure(args: argparse.Namespace) -> int:
     config = _config(args)
     from calcidetect.drawing.figure import check_order, draw_figure, write_figure
+    from calcidetect.reading.readers import check_spacing
 
+    check_spacing(args.spacing)
     films = check_order(args.paths, out=args.out)
     if args.min_score is not None and not 0 <= args.min_score <= 1:
         raise ConfigError(f"The lowest score must lie between 0 and 1, got {args.min_score}.")
@@ -389,7 +391,7 @@ def _serve(folder: RunFolder, args: argparse.Namespace) -> int:
 
 
 def _reader(given: str | None) -> str:
-    """Whom decisions are kept under."""
+    """Name under which decisions are recorded."""
     import getpass
 
     if given is not None and not given.strip():

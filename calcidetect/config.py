@@ -176,7 +176,7 @@ class DicomSettings:
     """Results written as DICOM."""
 
     make_study: int = _setting(
-        0, low=0, high=1, unit="", help="1 files the overlay of a film that is no DICOM (format sc) in a new study"
+        0, low=0, high=1, unit="", help="1 files the overlay of a film that is not DICOM (format sc) in a new study"
     )
     seg_geometry: int = _setting(
         1, low=0, high=1, unit="", help="1 gives segmentations a made-up plane in space, without which viewers fail"

@@ -125,7 +125,7 @@ def send_back(
     out
         Folder of the results.
     root
-        Folder that films are named relative to, as for `calcidetect.scan_many`.
+        Folder that film names are relative to, as for `calcidetect.scan_many`.
 
     Raises
     ------

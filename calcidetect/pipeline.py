@@ -77,7 +77,7 @@ def scan(
     config
         Settings.
     region
-        A name of `regions.names`, or ``auto``: by the header and the picture. A picture that looks like no film, or
+        A name of `regions.NAMES`, or ``auto``: by the header and the picture. A picture that looks like no film, or
         shows no bone, then has no candidates; with a name it is searched all the same.
     spacing_mm
         Pixel spacing, used only where the file has none. Ignored for a film already read.

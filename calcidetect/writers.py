@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from calcidetect import dicom_out, ops
 from calcidetect.arrays import Mask
+from calcidetect.batch.names import film_stem
 from calcidetect.drawing.overlay import draw_scan, encode_png
 from calcidetect.drawing.view import display_window
 from calcidetect.errors import ConfigError, OutputError
@@ -102,7 +103,7 @@ def write(
         DICOM, with the extra ``dicom``: ``sr`` (structured report), ``sc`` (the film with arrows), ``seg`` (masks),
         ``gsps`` (arrows as a presentation state).
     name
-        First part of the file names; without it the film's name less its suffix.
+        First part of the file names; without it the film's name less its suffix (a UID is left whole).
 
     Returns
     -------
@@ -117,7 +118,7 @@ def write(
         When a file can't be written; for a DICOM format also when the film's own file lacks what it takes.
     """
     check_formats(formats)
-    stem = Path(scan.report.source.path).stem if name is None else name
+    stem = film_stem(scan.report.source.path) if name is None else name
     paths = tuple(Path(out) / f"{stem}{FORMATS[form].suffix}" for form in formats)
     for form, path in zip(formats, paths, strict=True):
         write_bytes(path, FORMATS[form].encode(scan))

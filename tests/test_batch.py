@@ -224,6 +224,10 @@ def test_output_is_named_by_the_stem_of_the_film():
     assert output_names(["x/a.png", "x/b.tar.dcm"]) == {"x/a.png": "a", "x/b.tar.dcm": "b.tar"}
 
 
+def test_the_last_part_of_a_uid_is_no_suffix():
+    assert output_names(["x/1.2.840.113619.2.1.77"]) == {"x/1.2.840.113619.2.1.77": "1.2.840.113619.2.1.77"}
+
+
 def test_films_of_one_stem_keep_their_folders_and_suffixes():
     films = ["x/a.png", "x/a.dcm", "x/sub/a.png", "x/b.png"]
     assert list(output_names(films).values()) == ["a.png", "a.dcm", "sub_a.png", "b"]

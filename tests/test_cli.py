@@ -606,7 +606,7 @@ def test_readme_explains_every_option_of_figure(readme):
 
 def test_readme_names_every_region_and_format(readme):
     assert [
-        name for name in (*regions.names(), *writers.FORMATS, *RUN_FORMATS, "none") if f"`{name}`" not in readme
+        name for name in (*regions.NAMES, *writers.FORMATS, *RUN_FORMATS, "none") if f"`{name}`" not in readme
     ] == []
 
 

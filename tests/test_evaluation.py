@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from calcidetect.cli import main
 from calcidetect.errors import CalcidetectError, EvaluationError
 from calcidetect.evaluation import evaluate_results, table
 from calcidetect.evaluation.bone import read_bone_truth
-from calcidetect.evaluation.results import read_results
+from calcidetect.evaluation.results import Results, ScannedFilm, pair_films, read_results
 from calcidetect.evaluation.truth import read_truth
 from calcidetect.phantom.samples import write_samples
 
@@ -179,6 +180,18 @@ def test_bone_against_masks_and_points(scanned, tmp_path):
     assert result["regions"]["all"]["dice"] == pytest.approx((16 / 18 + 1) / 2)
 
 
+def test_a_folder_of_masks_that_is_not_there_or_fits_no_film_is_told(scanned, tmp_path, capsys):
+    truth = truth_file(tmp_path, [film("a.png", bone_points=[[20, 20]])])
+    words = ["evaluate", str(scanned), "--truth", str(truth), "--out", str(tmp_path / "eval"), "--masks"]
+    assert main([*words, str(tmp_path / "nofolder")]) == 2
+    assert "nofolder is not a folder; check the path given as --masks" in capsys.readouterr().err
+    assert not (tmp_path / "eval").exists()
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "x.png").write_bytes(b"")
+    assert main([*words, str(tmp_path / "masks")]) == 0
+    assert re.search("Note: No mask in .*masks has the name of a film", capsys.readouterr().out)
+
+
 def test_masks_of_the_film_that_a_copy_was_made_from(scanned, tmp_path):
     masks = tmp_path / "masks"
     masks.mkdir()
@@ -204,6 +217,25 @@ def test_mask_with_grey_values_is_refused(tmp_path):
     (tmp_path / "mask.png").write_bytes(b"no picture")
     with pytest.raises(EvaluationError, match="can't be read as PNG"):
         read_bone_truth(tmp_path / "mask.png")
+
+
+@pytest.mark.parametrize("number", ["1e999", "NaN", "-Infinity", "1" + 400 * "0"])
+@pytest.mark.parametrize("key", ["diameter_mm", "contrast", "area_px", "row", "col", "box", "mm_px", "soft_points"])
+def test_numbers_of_the_truth_that_are_not_finite_are_refused_with_the_films_name(tmp_path, key, number):
+    facts = film("a.png", deposits=[DEPOSIT], soft_points=[[1, 2]])
+    own = {"box": [0, 0, "?", 5], "soft_points": [[1, "?"]]}.get(key, "?")
+    changed = facts | {key: own} if key in facts else facts | {"deposits": [DEPOSIT | {key: own}]}
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps([changed]).replace('"?"', number))
+    with pytest.raises(EvaluationError, match=r"record 1 \(a\.png\) can't be understood"):
+        read_truth(path)
+
+
+def test_films_named_by_uids_are_not_matched_by_a_part_of_them(tmp_path):
+    known = read_truth(truth_file(tmp_path, [film("1.2.77")]))
+    films = [ScannedFilm(path=f"uid/1.2.{last}", name="", ok=True, candidates=()) for last in (77, 78)]
+    (pair,) = pair_films(Results(folder=tmp_path, films=tuple(films), least_score=0.0), known)
+    assert pair.scanned.path == "uid/1.2.77"
 
 
 def test_annotated_films_are_matched_by_stem(scanned, tmp_path):
@@ -273,11 +305,11 @@ def test_films_without_any_deposit_or_mark(scanned, tmp_path):
         ("{", "is no JSON"),
         ("3", "holds no list of films"),
         ('{"version": 1}', "holds no list of films"),
-        ('[{"film": "a.png"}]', "record 1 has no 'mm_px'"),
-        ('[{"film": "a.png", "mm_px": 0}]', "record 1 can't be understood .mm_px must be positive"),
-        ('[{"film": "a.png", "mm_px": null}]', "record 1 can't be understood"),
+        ('[{"film": "a.png"}]', "record 1 .a.png. has no 'mm_px'"),
+        ('[{"film": "a.png", "mm_px": 0}]', "record 1 .a.png. can't be understood .mm_px must be positive"),
+        ('[{"film": "a.png", "mm_px": null}]', "record 1 .a.png. can't be understood"),
         ('[{"film": "a.png", "mm_px": 1, "real": [[5, 5, 5, 9]]}]', "empty box"),
-        ('[{"film": "a.png", "mm_px": 1, "deposits": [{"id": 1}]}]', "record 1 has no 'morphology'"),
+        ('[{"film": "a.png", "mm_px": 1, "deposits": [{"id": 1}]}]', "record 1 .a.png. has no 'morphology'"),
         ('[{"film": "a.png", "mm_px": 1}, {"film": "x/a.png", "mm_px": 1}]', "2 records of a.png"),
         ("[7]", "record 1 can't be understood"),
     ],

@@ -258,6 +258,8 @@ def test_command_without_a_film_that_can_be_read_writes_nothing(films, tmp_path,
     ("words", "message"),
     [
         (["--min-score", "2"], "between 0 and 1, got 2.0"),
+        (["--spacing", "nan"], "pixel spacing must lie between 0.02 and 2.0 mm, got nan"),
+        (["--spacing", "0"], "got 0.0"),
         (["--columns", "0"], "columns must be 1 or more"),
         (["--out", "figure.doc"], "must end in .png"),
         (["--set", "nothing=1"], "nothing"),

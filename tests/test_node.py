@@ -348,9 +348,9 @@ def test_film_is_kept_until_its_results_are_in_the_outbox(root, monkeypatch):
 
 
 def test_only_dicom_results_can_be_sent():
-    with pytest.raises(ConfigError, match=r"sends sr, sc, seg, gsps, not \['png'\]"):
+    with pytest.raises(ConfigError, match=r"sends sr, sc, seg, gsps, not png;"):
         Recipe(formats=("sr", "png"))
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="sends sr, sc, seg, gsps, not nothing; choose"):
         Recipe(formats=())
 
 

@@ -11,7 +11,7 @@ from pydicom.data import get_testdata_file
 from calcidetect import ops
 from calcidetect.candidates import score
 from calcidetect.config import Config, GridSettings
-from calcidetect.errors import CalcidetectError
+from calcidetect.errors import CalcidetectError, FieldError
 from calcidetect.phantom import make_phantom
 from calcidetect.pipeline import scan, to_working_grid, working_mm
 from calcidetect.trees import load_tables
@@ -208,6 +208,12 @@ def test_enlargement_of_tiny_films_is_bounded():
 def test_films_that_show_nothing_are_refused(pixels):
     with pytest.raises(CalcidetectError):
         scan(radiograph_of(pixels, 0.4))
+
+
+def test_a_strip_too_thin_for_the_working_grid_is_refused_in_words():
+    across = np.tile(np.linspace(0, 4000, 4000, dtype=np.float32), (16, 1))
+    with pytest.raises(FieldError, match=r"film of 16 x 4000 pixels is too thin .*; give its pixel spacing"):
+        scan(radiograph_of(across, None))
 
 
 def test_a_film_without_any_candidate_has_an_empty_report():

@@ -14,7 +14,7 @@ from films import dicom_bytes, limb, write_dicom
 from pydicom import uid
 from pydicom.data import get_testdata_file
 
-from calcidetect.errors import ReadError, UnreadableFile, UnsupportedFilm
+from calcidetect.errors import ConfigError, ReadError, UnreadableFile, UnsupportedFilm
 from calcidetect.phantom import make_phantom
 from calcidetect.reading.readers import describe, find_films, load
 from calcidetect.reading.stored import is_coloured
@@ -158,7 +158,7 @@ def test_film_without_spacing_says_so(film):
 
 @pytest.mark.parametrize("spacing", [0, -1, float("nan"), 50])
 def test_given_spacing_must_make_sense(film, tmp_path, spacing):
-    with pytest.raises(ReadError, match="spacing"):
+    with pytest.raises(ConfigError, match=r"pixel spacing must lie between 0\.02 and 2\.0 mm"):
         load(write_dicom(tmp_path / "film", FILM), spacing_mm=spacing)
 
 
@@ -206,6 +206,33 @@ def test_white_is_zero_tiff_is_what_it_shows(tmp_path):
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, 255 - FILM8, photometric="miniswhite")
     np.testing.assert_array_equal(load(_write(tmp_path / "film", buffer.getvalue())).pixels, FILM8)
+
+
+def _cmyk_tiff(pixels):
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, pixels, photometric="separated")
+    return buffer.getvalue()
+
+
+INKS = np.dstack([np.zeros_like(FILM8)] * 3 + [255 - FILM8])  # all of it black ink
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        imagecodecs.jpeg8_encode(INKS, colorspace="CMYK", outcolorspace="CMYK"),
+        imagecodecs.jpeg8_encode(INKS, colorspace="CMYK", outcolorspace="YCCK"),
+        _cmyk_tiff(INKS.astype(np.uint16) * 257),
+    ],
+    ids=["JPEG", "JPEG of Adobe", "TIFF of 16 bits"],
+)
+def test_inks_of_a_printer_are_no_grey_and_alpha(tmp_path, data):
+    with pytest.raises(UnsupportedFilm, match=r"film is CMYK.*; save it as a grey or RGB picture"):
+        load(_write(tmp_path / "film", data))
+
+
+def test_cmyk_tiff_of_8_bits_is_read_as_rgb(tmp_path):
+    np.testing.assert_allclose(load(_write(tmp_path / "film", _cmyk_tiff(INKS))).pixels, FILM8, atol=1)
 
 
 def test_transparent_pixels_are_not_valid(tmp_path):

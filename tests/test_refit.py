@@ -139,6 +139,13 @@ def test_tables_that_are_none_are_refused(tmp_path):
         tables_of(Config().replace({"score.tables": str(path)}).score.tables)
 
 
+@pytest.mark.parametrize("name", ["films", "nofolder"])
+def test_fit_of_a_folder_without_results_is_refused(tmp_path, capsys, name):
+    (tmp_path / "films").mkdir()
+    assert main(["fit", str(tmp_path / name), "--out", str(tmp_path / "scores.json")]) == 2
+    assert f"{name} holds no results of calcidetect scan; give a folder" in capsys.readouterr().err
+
+
 def test_fit_without_reviewed_films_is_refused(tmp_path, run, capsys):
     scan_many(run / "0.dcm", tmp_path / "out", formats=[])
     assert main(["fit", str(tmp_path / "out"), "--out", str(tmp_path / "scores.json")]) == 2

@@ -18,7 +18,7 @@ from calcidetect.batch.run import scan_many
 from calcidetect.batch.run_files import write_run_files
 from calcidetect.batch.stored_results import StoredResults
 from calcidetect.cli import main
-from calcidetect.errors import ConfigError, EvaluationError
+from calcidetect.errors import ConfigError, EvaluationError, ReadError
 from calcidetect.evaluation.decided import read_decided
 from calcidetect.review import opened_run
 from calcidetect.review.decisions import DecisionStore
@@ -155,6 +155,19 @@ def test_films_are_scanned_into_a_folder_that_is_kept_for_the_next_time(tmp_path
     changed = (folder.folder / "film.bone.png").stat().st_mtime_ns
     assert opened_run(["film.dcm"]).run().films[1].result.ok
     assert (folder.folder / "film.bone.png").stat().st_mtime_ns == changed  # not scanned again
+
+
+def test_a_mistyped_folder_is_not_scanned(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["review", "nofolder", "--no-browser", "--out", "rv"]) == 2
+    assert "nofolder is not there; give a folder that calcidetect scan wrote, or films" in capsys.readouterr().err
+    assert not (tmp_path / "rv").exists()
+
+
+def test_no_page_is_opened_when_no_film_can_be_read(tmp_path):
+    (tmp_path / "film.png").write_bytes(b"no film")
+    with pytest.raises(ReadError, match=r"No film could be scanned: .*film\.png"):
+        opened_run([tmp_path / "film.png"], out=tmp_path / "rv")
 
 
 def test_a_bone_mask_that_the_run_did_not_keep_is_computed(tmp_path):

@@ -103,6 +103,17 @@ def test_copies_differ(limb, tmp_path):
     assert first["deposits"] != second["deposits"]
 
 
+@pytest.mark.parametrize(("other", "recipe"), [("limb_clean.png", {"clean": True}), ("limb.truth.dcm", {})])
+def test_a_film_named_as_a_simulated_one_of_another_film_overwrites_none(limb, tmp_path, other, recipe):
+    pixels = picture(limb)
+    path = limb.with_name(other)
+    path.write_bytes(dicom_bytes(pixels) if other.endswith(".dcm") else imagecodecs.png_encode(pixels))
+    simulate_films([limb.with_name("limb.png"), path], tmp_path / "out", recipe=Recipe(seed=3, **recipe))
+    records = truth_of(tmp_path / "out")["films"]
+    names = [record[kind] for record in records for kind in ("film", "mask")]
+    assert len(set(names)) == len(names) == len(list((tmp_path / "out").glob("*.png")))
+
+
 def test_without_polygons_deposits_keep_off_bone_skin_and_air(limb, tmp_path, monkeypatch):
     _, bone = limb_pixels()
     simulate(limb, tmp_path / "out", soft=None, spacing_mm=PIXEL_MM, count=(5, 5))
@@ -183,9 +194,9 @@ def test_results_are_not_written_where_films_are_read(limb, tmp_path, place):
         simulate_films([limb.parent, tmp_path], tmp_path / place, recipe=Recipe(seed=1))
 
 
-@pytest.mark.parametrize("wrong", [{"copies": 0}, {"count": (0, 3)}, {"count": (4, 3)}])
+@pytest.mark.parametrize("wrong", [{"copies": 0}, {"count": (0, 3)}, {"count": (4, 3)}, {"spacing_mm": float("nan")}])
 def test_impossible_recipes_are_refused(wrong):
-    with pytest.raises(ConfigError, match="must be"):
+    with pytest.raises(ConfigError, match="must"):
         Recipe(seed=0, **wrong)
 
 

@@ -24,6 +24,12 @@ def read_picture(path):
     return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
 
 
+def test_films_named_by_uids_get_files_of_their_own(tmp_path):
+    films = ("uid/1.2.840.113619.2.1.77", "uid/1.2.840.113619.2.1.78")
+    paths = [path for film in films for path in writers.write(small_scan(film), tmp_path, formats=("json",))]
+    assert [path.name for path in paths] == ["1.2.840.113619.2.1.77.json", "1.2.840.113619.2.1.78.json"]
+
+
 def test_columns_are_those_of_the_contract():
     assert ",".join(writers.FILM_COLUMNS) == FILMS_HEADER
     assert ",".join(writers.CANDIDATE_COLUMNS) == CANDIDATES_HEADER

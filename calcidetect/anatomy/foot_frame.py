@@ -46,6 +46,15 @@ def shows_metatarsals(joint: JointFrame) -> bool:
 def foot_areas_from_above(points: Points, bone: Mask, joint: JointFrame) -> tuple[Words, Words]:
     """Name area and side of each point of a foot seen from above.
 
+    Parameters
+    ----------
+    points
+        ``(row, col)`` on the working grid, shape (n, 2).
+    bone
+        bool (rows, cols): bone of this foot alone.
+    joint
+        Its ankle or tarsus, of which one sheaf is the fan of metatarsals.
+
     Returns
     -------
     areas : str (n,)
@@ -97,6 +106,13 @@ def great_toe_side(bone: Mask, joint: JointFrame, across: Points) -> int:
 
 def foot_areas_from_the_side(points: Points, joint: JointFrame) -> Words:
     """Name the area of each point of a bent ankle.
+
+    Parameters
+    ----------
+    points
+        ``(row, col)`` on the working grid, shape (n, 2).
+    joint
+        The ankle: its upper sheaf is the lower leg, its lower one the foot.
 
     Returns
     -------

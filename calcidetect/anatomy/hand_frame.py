@@ -78,12 +78,17 @@ class HandFrame:
 
 
 def find_hand(limb: Mask, air: Mask) -> HandFrame | None:
-    """Find palm and digits in the outline of one limb; None where fewer than three digits stand out.
+    """Find palm and digits in the outline of one limb.
 
     Parameters
     ----------
     limb, air
         bool (rows, cols): one limb, and where the beam met no body. Where the field ends, the limb goes on.
+
+    Returns
+    -------
+    HandFrame or None
+        In pixels of the same grid; None where fewer than three digits stand out.
     """
     labels, boxes, _ = ops.components(limb)
     if not len(boxes):

@@ -82,14 +82,19 @@ class JointFrame:
 
 
 def find_joint(limb: Mask, bone: Mask, *, pixel_mm: float) -> JointFrame | None:
-    """Find the joint of one limb; None where bone does not leave its thickest place in two directions.
+    """Find the joint of one limb.
 
     Parameters
     ----------
     limb, bone
         bool (rows, cols): the limb, and where bone is.
     pixel_mm
-        Pitch of the grid.
+        Pitch of the grid in mm.
+
+    Returns
+    -------
+    JointFrame or None
+        In pixels of the same grid; None where bone does not leave its thickest place in two directions.
     """
     inset = np.where(limb & _inside(limb.shape, EDGE_MM / pixel_mm), ops.distance(~(bone & limb)), 0)
     centre = np.array(np.unravel_index(int(inset.argmax()), inset.shape), float)

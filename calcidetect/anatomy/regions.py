@@ -14,6 +14,7 @@ from calcidetect.errors import ConfigError
 from calcidetect.types import Source
 
 NAMES = ("chest", "shoulder", "hand", "wrist", "elbow", "knee", "foot", "hip", "other")
+"""Every region that ``--region`` takes beside ``auto``."""
 
 MIN_CHANCE = 0.4
 """Least probability at which the picture's best region is taken; on 671 films left out 88 % are right so and 6 % are
@@ -73,11 +74,6 @@ class Region:
     field_width_mm: float
     looks: tuple[str, ...]
     mimics: tuple[Mimic, ...] = ()
-
-
-def names() -> tuple[str, ...]:
-    """Every region that ``--region`` takes beside ``auto``."""
-    return NAMES
 
 
 @cache

@@ -80,14 +80,19 @@ class Thorax:
 
 
 def find_thorax(anatomy: Anatomy, *, pixel_mm: float) -> Thorax | None:
-    """Find both lungs of a frontal film; None where it does not show two.
+    """Find both lungs of a frontal film.
 
     Parameters
     ----------
     anatomy
-        Of the film on the working grid.
+        Of the film on the working grid, shape (rows, cols).
     pixel_mm
-        Its pitch.
+        Pitch of that grid in mm.
+
+    Returns
+    -------
+    Thorax or None
+        On a grid of its own, which its `factor` leads to; None where the film does not show two lungs.
     """
     likely, shape = (anatomy.lung_probability > LUNG_CHANCE) & anatomy.body, anatomy.body.shape
     factor = max(1, round(LUNG_PIXEL_MM / pixel_mm))

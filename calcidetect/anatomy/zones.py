@@ -99,9 +99,14 @@ def find_zones(points: Points, radiograph: Radiograph, field: Field, anatomy: An
     points
         ``(row, col)`` on the working grid, shape (n, 2).
     radiograph, field, anatomy
-        The film on the working grid.
+        The film on the working grid, each (rows, cols).
     region
         A name of `regions.NAMES`.
+
+    Returns
+    -------
+    Zones
+        Area and words of each point, str (n,).
     """
     limbs = find_limbs(anatomy.body) if region in PAIRED else (anatomy.body,)
     areas, words = np.zeros(len(points), "<U64"), np.zeros(len(points), "<U64")

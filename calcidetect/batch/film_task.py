@@ -24,8 +24,6 @@ from calcidetect.reading import readers
 from calcidetect.types import Report, Scan
 
 _MAX_ERROR_LENGTH = 400
-# The same that the reader believes of a header: detectors have 0.05 to 0.2 mm, shrunk films up to 1.5 mm.
-_MIN_SPACING_MM, _MAX_SPACING_MM = 0.02, 2.0
 _OPENCV_NO_MEMORY = -4  # code of OpenCV's errors
 
 
@@ -44,9 +42,7 @@ class Recipe:
         writers.check_formats(self.formats, also=RUN_FORMATS)
         if self.region != "auto":
             regions.get(self.region)
-        if self.spacing_mm is not None and not _MIN_SPACING_MM <= self.spacing_mm <= _MAX_SPACING_MM:
-            bounds = f"{_MIN_SPACING_MM} and {_MAX_SPACING_MM} mm"
-            raise ConfigError(f"The spacing must lie between {bounds}, got {self.spacing_mm}.")
+        readers.check_spacing(self.spacing_mm)
         if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise ConfigError(f"The lowest score must lie between 0 and 1, got {self.min_score}.")
 

@@ -40,7 +40,7 @@ class GivenFilm:
     spacing_mm
         Pixel pitch, used only where the file has none; None when not told.
     laterality, region, patient
-        ``R``, ``L`` or ``B``; a name of `regions.names`; whom the film shows. Empty when not told.
+        ``R``, ``L`` or ``B``; a name of `regions.NAMES`; whom the film shows. Empty when not told.
     """
 
     path: str
@@ -64,7 +64,7 @@ def given_films(paths: StrPath | Iterable[StrPath], *, root: StrPath | None = No
     paths
         Files, folders, DICOMDIRs, patterns (``*``, ``?``, ``[…]``, ``**`` for any depth) and manifests.
     root
-        Folder that films are named relative to; None: they are named as given or found.
+        Folder that film names are relative to; None: films are named as given or found.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def _manifest_film(cells: dict[str, str], *, place: str, folder: Path) -> GivenF
         film=path,
         spacing_mm=_cell(cells, "spacing", place, _spacing, f"a pixel pitch of {MIN_PITCH_MM} to {MAX_PITCH_MM} mm"),
         laterality=_cell(cells, "laterality", place, _side, "R, L or B") or "",
-        region=_cell(cells, "region", place, _region, ", ".join(regions.names())) or "",
+        region=_cell(cells, "region", place, _region, ", ".join(regions.NAMES)) or "",
         patient=cells.get("patient", ""),
     )
 
@@ -180,6 +180,6 @@ def _side(text: str) -> str:
 
 def _region(text: str) -> str:
     name = text.lower().removesuffix("auto")
-    if name and name not in regions.names():
+    if name and name not in regions.NAMES:
         raise ValueError(text)
     return name

@@ -13,17 +13,33 @@ _UNFIT = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _RESERVED = {"run", "coco"}  # run.json and coco.json are of all films
 
 
-def output_names(films: Sequence[str]) -> dict[str, str]:
-    """First part of the names of each film's files: its stem, or its path where several films share a stem."""
-    stems = {film: _file_name(os.path.splitext(os.path.basename(film))[0]) for film in films}
+def film_stem(film: str | os.PathLike[str]) -> str:
+    """Name of a film's file without folders and suffix; digits after a point are part of it, as in the UID ``1.2.77``.
+
+    Examples
+    --------
+    >>> film_stem("films/knee.dcm"), film_stem("films/1.2.77")
+    ('knee', '1.2.77')
+    """
+    name = os.path.basename(film)
+    stem, suffix = os.path.splitext(name)
+    return name if suffix[1:].isdecimal() else stem
+
+
+def output_names(films: Sequence[str], *, endings: Sequence[str] = ("",)) -> dict[str, str]:
+    """First part of the names of each film's files: its stem, or its path where several films share a stem.
+
+    `endings` are what is put behind it to tell several files of one film apart: no two films share any of these names.
+    """
+    stems = {film: _file_name(film_stem(film)) for film in films}
     often = {stem for stem, times in Counter(stems.values()).items() if times > 1}
     shared = _shared_folders(films) if often else 0
     names: dict[str, str] = {}
     taken = set(_RESERVED)
     for film, stem in stems.items():
         name = stem if stem not in often else _file_name("_".join(_parts(film)[shared:]))
-        names[film] = _untaken(name, taken)
-        taken.add(names[film].casefold())
+        names[film] = _untaken(name, taken, endings)
+        taken |= _ended(names[film], endings)
     return names
 
 
@@ -41,7 +57,11 @@ def _file_name(text: str) -> str:
     return _UNFIT.sub("_", text)
 
 
-def _untaken(name: str, taken: set[str]) -> str:
+def _untaken(name: str, taken: set[str], endings: Sequence[str]) -> str:
     """The name itself, or with the first free number behind it; upper and lower case count as equal."""
     numbered = (f"{name}-{number}" for number in count(2))
-    return next(text for text in chain([name], numbered) if text.casefold() not in taken)
+    return next(text for text in chain([name], numbered) if taken.isdisjoint(_ended(text, endings)))
+
+
+def _ended(name: str, endings: Sequence[str]) -> set[str]:
+    return {f"{name}{ending}".casefold() for ending in endings}

@@ -69,7 +69,7 @@ def scan_many(
     keep_identifiers
         Write ``identifiers.csv``: the patient of each film, by the manifest or else the DICOM header.
     root
-        Folder that films are named relative to; None: they are named as given or found.
+        Folder that film names are relative to; None: films are named as given or found.
     jobs
         Number of worker processes. A single film has one too: what crashes it must not crash the caller.
     executor

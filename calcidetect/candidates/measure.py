@@ -38,15 +38,21 @@ def measure(
     labels
         int32 (rows, cols): candidates 1 … n, each of one part or several.
     features
-        From `candidate_features`, for the same labels; a column ``score`` becomes the candidates' score, 0 without.
+        From `candidate_features`, for the same labels, each (n,); a column ``score`` becomes the candidates' score, 0
+        without.
     kinds
-        Label of each, one of `LABELS`.
+        Label of each, one of `LABELS`, n of them.
     zones
-        Where each is, in words; none where left out.
+        Where each is, in words, n of them; none where left out.
     whole
-        Columns of `features` that are other for the whole candidate than for the part behind its score.
+        Columns of `features`, each (n,), that are other for the whole candidate than for the part behind its score.
     reasons
-        Of each score, see `score.reasons`; none where left out.
+        Of each score, see `score.reasons`, n of them; none where left out.
+
+    Returns
+    -------
+    tuple of Candidate
+        Candidates 1 … n in the order of their labels, in source pixels.
     """
     places, why = zones or [""] * len(kinds), reasons or [{}] * len(kinds)
     seen = dict(features) | dict(whole or {})

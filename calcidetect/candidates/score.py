@@ -34,7 +34,7 @@ def tables_of(setting: str, region: str = "") -> BoostedTables:
     setting
         Value of ``score.tables``; empty for the shipped ones.
     region
-        A name of `regions.names`; empty, as most names, for the tables of all regions.
+        A name of `regions.NAMES`; empty, as most names, for the tables of all regions.
 
     Raises
     ------

@@ -97,7 +97,7 @@ def _draw(
 
 
 def _warnings(results: Results, truth: tuple[KnownFilm, ...], pairs: tuple[Pair, ...]) -> list[str]:
-    failed = sum(not pair.scanned.scanned for pair in pairs)
+    failed = sum(not pair.scanned.ok for pair in pairs)
     unknown, unscanned = len(results.films) - len(pairs), len(truth) - len(pairs)
     least = results.least_score
     lines = {

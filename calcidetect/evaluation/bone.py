@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import imagecodecs
@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect.arrays import Mask
+from calcidetect.batch.names import film_stem
 from calcidetect.errors import EvaluationError
 from calcidetect.evaluate import boundary_distances, dice, share_right
+from calcidetect.evaluate.agreement import BONE, NOT_BONE, UNKNOWN
 from calcidetect.evaluation.results import Pair
 from calcidetect.evaluation.truth import KnownFilm
 from calcidetect.writers import FORMATS
@@ -43,10 +45,17 @@ def bone_figures(pairs: Iterable[Pair], results: Path, masks: Path | None) -> tu
 
     Masks are ``NAME.png``, NAME the film's name (or that of the film it was made from) without suffix, of the size of
     the film: 255 bone and 0 not, or 0 unknown, 1 not bone, 2 bone.
+
+    Raises
+    ------
+    EvaluationError
+        When the folder of masks is not there, or a mask can't be understood.
     """
+    paths = [(pair, _mask_path(masks, pair.known)) for pair in pairs]
     films, trouble, unmatched = [], [], 0
-    for pair in pairs:
-        path = None if masks is None else _mask_path(masks, pair.known)
+    if masks and not any(path for _, path in paths):
+        trouble.append(f"No mask in {masks} has the name of a film; name them NAME.png, as the films.")
+    for pair, path in paths:
         if path is None and not (pair.known.bone_points or pair.known.soft_points):
             continue
         found_path = results / f"{pair.scanned.name}{FORMATS['bone'].suffix}"
@@ -63,8 +72,12 @@ def bone_figures(pairs: Iterable[Pair], results: Path, masks: Path | None) -> tu
     return summary(films), tuple(trouble)
 
 
-def _mask_path(folder: Path, film: KnownFilm) -> Path | None:
-    paths = (folder / f"{PurePath(name).stem}.png" for name in (film.name, film.source))
+def _mask_path(folder: Path | None, film: KnownFilm) -> Path | None:
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise EvaluationError(f"{folder} is not a folder; check the path given as --masks.")
+    paths = (folder / f"{film_stem(name)}.png" for name in (film.name, film.source))
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -95,10 +108,10 @@ def read_bone_truth(path: Path) -> npt.NDArray[np.uint8]:
     """
     picture = read_png(path)
     values = set(np.unique(picture).tolist())
-    if values <= {0, 1, 2}:
+    if values <= {UNKNOWN, NOT_BONE, BONE}:
         return picture
     if values <= {0, 255}:
-        return np.where(picture == 255, 2, 1).astype(np.uint8)
+        return np.where(picture == 255, BONE, NOT_BONE).astype(np.uint8)
     raise EvaluationError(f"{path} holds the values {sorted(values)[:5]}; a mask has 0 and 255, or 0, 1 and 2.")
 
 

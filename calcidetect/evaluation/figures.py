@@ -168,7 +168,7 @@ def _generator(films: Sequence[JudgedFilm], result: Outcome, weights: Weights) -
     generated = np.array([item.generated for item in deposits], bool)
     clear = _at_least(deposits, GENERATED)
     return {
-        "candidates_a_film": float(np.mean([len(film.pair.scanned.marks) for film in films])),
+        "candidates_a_film": float(np.mean([len(film.pair.scanned.candidates) for film in films])),
         "all": {"deposits": len(generated), **_plain(share_found(result, weights, generated))},
         "clear": {"deposits": int(clear.sum()), **_plain(share_found(result, weights, generated, counted=clear))},
     }

@@ -9,7 +9,7 @@ import numpy as np
 
 from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.evaluate import MARGIN_MM, Outcome, hit_table, inside_any
-from calcidetect.evaluation.results import Mark, Pair
+from calcidetect.evaluation.results import Pair, ScannedCandidate
 from calcidetect.evaluation.truth import KnownDeposit, KnownFilm
 from calcidetect.types import MARK
 
@@ -20,7 +20,7 @@ class JudgedDeposit:
 
     film: KnownFilm
     deposit: KnownDeposit
-    marks: tuple[Mark, ...]
+    marks: tuple[ScannedCandidate, ...]
     generated: bool
 
     @property
@@ -40,7 +40,7 @@ class JudgedFilm:
 
     pair: Pair
     deposits: tuple[JudgedDeposit, ...]
-    false_marks: tuple[Mark, ...]
+    false_marks: tuple[ScannedCandidate, ...]
 
 
 def judge_film(pair: Pair) -> JudgedFilm:
@@ -49,7 +49,7 @@ def judge_film(pair: Pair) -> JudgedFilm:
     Candidates labelled as mimics count neither way, except that the generator saw them.
     """
     known = pair.known
-    candidates = sorted(pair.scanned.marks, key=lambda mark: -mark.score)
+    candidates = sorted(pair.scanned.candidates, key=lambda candidate: -candidate.score)
     hit = hit_table(candidates, known.deposits, pixel_mm=known.mm_px)
     ignored = inside_any(candidates, known.ignore, margin=MARGIN_MM / known.mm_px)
     deposits = tuple(

@@ -14,7 +14,7 @@ from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.errors import OutputError, ReadError
 from calcidetect.evaluation.figures import CURVE_AT, Curve
 from calcidetect.evaluation.judged import JudgedDeposit, JudgedFilm
-from calcidetect.evaluation.results import Mark, Pair
+from calcidetect.evaluation.results import Pair, ScannedCandidate
 from calcidetect.reading import readers
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _miss_caption(item: JudgedDeposit) -> str:
 def false_marks(films: Sequence[JudgedFilm]) -> list[Tile]:
     """False marks by falling score, as many as a gallery holds; of one place on copies of a film, the first."""
     wrong = [(film.pair, mark) for film in films for mark in film.false_marks]
-    shown: list[tuple[Pair, Mark]] = []
+    shown: list[tuple[Pair, ScannedCandidate]] = []
     for pair, mark in sorted(wrong, key=lambda entry: -entry[1].score):
         if len(shown) == TILES:
             break
@@ -104,11 +104,11 @@ def false_marks(films: Sequence[JudgedFilm]) -> list[Tile]:
     return [_false_tile(pair, mark) for pair, mark in shown]
 
 
-def _overlap(one: Mark, other: Mark) -> bool:
+def _overlap(one: ScannedCandidate, other: ScannedCandidate) -> bool:
     return one.x0 < other.x1 and other.x0 < one.x1 and one.y0 < other.y1 and other.y0 < one.y1
 
 
-def _false_tile(pair: Pair, mark: Mark) -> Tile:
+def _false_tile(pair: Pair, mark: ScannedCandidate) -> Tile:
     return Tile(
         path=pair.scanned.path,
         box=(mark.x0, mark.y0, mark.x1, mark.y1),

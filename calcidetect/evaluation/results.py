@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from calcidetect.batch.names import output_names
+from calcidetect.batch.names import film_stem, output_names
 from calcidetect.batch.run_files import CANDIDATES_TABLE, FILMS_TABLE, RUN_FILE
 from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.errors import EvaluationError
@@ -16,7 +16,7 @@ from calcidetect.writers import CANDIDATE_COLUMNS, FILM_COLUMNS, Row, read_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class ScannedCandidate:
     """What ``candidates.csv`` says of a candidate, as far as it is judged; source pixels."""
 
     score: float
@@ -32,12 +32,12 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScannedFilm:
-    """A film of a scan: its path as scanned, the first part of its files' names, and its candidates."""
+    """A film of a scan: its path as scanned, the first part of its files' names, whether it worked, its candidates."""
 
     path: str
     name: str
-    scanned: bool
-    marks: tuple[Mark, ...]
+    ok: bool
+    candidates: tuple[ScannedCandidate, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,30 +69,30 @@ def read_results(folder: Path) -> Results:
     """
     if missing := [name for name in (FILMS_TABLE, CANDIDATES_TABLE) if not (folder / name).is_file()]:
         raise EvaluationError(f"{folder} holds no {missing[0]}; give a folder that calcidetect scan wrote.")
-    marks: dict[str, list[Mark]] = {}
+    candidates: dict[str, list[ScannedCandidate]] = {}
     for number, row in enumerate(read_table(folder / CANDIDATES_TABLE, CANDIDATE_COLUMNS), start=2):
-        marks.setdefault(row["film"], []).append(_mark(row, folder / CANDIDATES_TABLE, number))
+        candidates.setdefault(row["film"], []).append(_candidate(row, folder / CANDIDATES_TABLE, number))
     rows = read_table(folder / FILMS_TABLE, FILM_COLUMNS)
     names = output_names([row["film"] for row in rows])
     films = tuple(
         ScannedFilm(
             path=row["film"],
             name=names[row["film"]],
-            scanned=row["status"] == "ok",
-            marks=tuple(marks.get(row["film"], ())),
+            ok=row["status"] == "ok",
+            candidates=tuple(candidates.get(row["film"], ())),
         )
         for row in rows
     )
     return Results(folder=folder, films=films, least_score=_least_score(folder / RUN_FILE))
 
 
-def _mark(row: Row, path: Path, number: int) -> Mark:
+def _candidate(row: Row, path: Path, number: int) -> ScannedCandidate:
     try:
         x0, y0, x1, y1 = (int(row[name]) for name in ("x0", "y0", "x1", "y1"))
         score, middle_row, middle_col, area = (float(row[name]) for name in ("score", "row", "col", "area_px"))
     except (TypeError, ValueError) as error:
         raise EvaluationError(f"{path}, line {number}, can't be understood ({error}); scan again.") from error
-    return Mark(
+    return ScannedCandidate(
         score=score, label=row["label"], x0=x0, y0=y0, x1=x1, y1=y1, row=middle_row, col=middle_col, area_px=area
     )
 
@@ -113,12 +113,12 @@ def pair_films(results: Results, truth: tuple[KnownFilm, ...]) -> tuple[Pair, ..
     EvaluationError
         When they have no film in common, or several scanned films have the name of one known film.
     """
-    by_name, stems = {film.name: film for film in truth}, Counter(PurePath(film.name).stem for film in truth)
-    by_stem = {stem: film for film in truth if stems[stem := PurePath(film.name).stem] == 1}
+    by_name, stems = {film.name: film for film in truth}, Counter(film_stem(film.name) for film in truth)
+    by_stem = {stem: film for film in truth if stems[stem := film_stem(film.name)] == 1}
     pairs = []
     for film in results.films:
         path = PurePath(film.path)
-        if known := by_name.get(film.path) or by_name.get(path.name) or by_stem.get(path.stem):
+        if known := by_name.get(film.path) or by_name.get(path.name) or by_stem.get(film_stem(film.path)):
             pairs.append(Pair(scanned=film, known=known))
     if not pairs:
         raise EvaluationError(f"No film of {results.folder} has the name of a film in the truth; check both.")

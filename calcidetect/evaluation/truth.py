@@ -8,6 +8,7 @@ is neither right nor wrong. Boxes are ``x0, y0, x1, y1``, points ``x, y``, in th
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -89,7 +90,7 @@ def _items(path: Path) -> list[Any]:
 
 def _film(item: Any, path: Path, number: int) -> KnownFilm:
     try:
-        mm_px = float(item["mm_px"])
+        mm_px = _number(item["mm_px"])
         put_in = [_deposit(entry) for entry in item.get("deposits", ())]
         real = [_real(entry, len(put_in) + i, mm_px) for i, entry in enumerate(item.get("real", ()), start=1)]
         return KnownFilm(
@@ -103,21 +104,38 @@ def _film(item: Any, path: Path, number: int) -> KnownFilm:
             soft_points=_points(item.get("soft_points", ())),
         )
     except KeyError as error:
-        raise EvaluationError(f"{path}: record {number} has no {error}; every film and deposit needs it.") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise EvaluationError(f"{path}: record {number} can't be understood ({error}); see README.md.") from error
+        raise EvaluationError(
+            f"{path}: {_called(item, number)} has no {error}; every film and deposit needs it."
+        ) from error
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise EvaluationError(
+            f"{path}: {_called(item, number)} can't be understood ({error}); see README.md."
+        ) from error
+
+
+def _called(item: Any, number: int) -> str:
+    """A record in words, with the film's name where it has one."""
+    name = item.get("film") if isinstance(item, dict) else None
+    return f"record {number} ({name})" if isinstance(name, str) else f"record {number}"
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is not finite")
+    return number
 
 
 def _deposit(entry: Any) -> KnownDeposit:
     return KnownDeposit(
         id=int(entry["id"]),
         morphology=str(entry["morphology"]),
-        diameter_mm=float(entry["diameter_mm"]),
-        contrast=float(entry["contrast"]),
-        area_px=float(entry["area_px"]),
+        diameter_mm=_number(entry["diameter_mm"]),
+        contrast=_number(entry["contrast"]),
+        area_px=_number(entry["area_px"]),
         box=_box(entry),
-        row=float(entry["row"]),
-        col=float(entry["col"]),
+        row=_number(entry["row"]),
+        col=_number(entry["col"]),
     )
 
 
@@ -137,11 +155,11 @@ def _real(entry: Any, number: int, mm_px: float) -> KnownDeposit:
 
 def _box(entry: Any) -> Box:
     """A box, either by itself or as ``box`` of a record."""
-    x0, y0, x1, y1 = (round(value) for value in (entry["box"] if isinstance(entry, dict) else entry))
+    x0, y0, x1, y1 = (round(_number(value)) for value in (entry["box"] if isinstance(entry, dict) else entry))
     if not (x0 < x1 and y0 < y1):
         raise ValueError(f"empty box {[x0, y0, x1, y1]}")
     return x0, y0, x1, y1
 
 
 def _points(entries: Any) -> tuple[Point, ...]:
-    return tuple((float(x), float(y)) for x, y in entries)
+    return tuple((_number(x), _number(y)) for x, y in entries)

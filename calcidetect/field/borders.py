@@ -68,6 +68,13 @@ class Border:
 def outside_borders(unit: FloatImage, valid: Mask) -> dict[str, Mask]:
     """Find what lies beyond straight borders along the four sides.
 
+    Parameters
+    ----------
+    unit
+        float32 (rows, cols), the film's own range stretched to 0 … 1; at least 4 rows and 4 columns.
+    valid
+        bool (rows, cols): pixels that are looked at.
+
     Returns
     -------
     dict

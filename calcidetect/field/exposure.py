@@ -16,7 +16,8 @@ from calcidetect.field import borders, markers
 from calcidetect.types import Field, Radiograph
 
 RANGE_PERCENTILES = (0.05, 99.95)  # the film's range, clear of single hot pixels
-MIN_SIDE = 16  # px
+MIN_SIDE = 16  # px of the film's own matrix
+MIN_WORKING_SIDE = 4  # px: borders are looked for in blocks of as many rows
 HISTOGRAM_BINS = 256
 MIN_PEAK_SHARE = 0.002  # of the flat pixels, in one bin of their smoothed histogram: a peak of air
 VALLEY_SHARE = 0.5  # of the peak's height, below which the first minimum after it ends the peak
@@ -92,6 +93,11 @@ def _unit_range(radiograph: Radiograph) -> FloatImage:
     rows, cols = radiograph.grid.source_shape
     if min(rows, cols) < MIN_SIDE:
         raise FieldError(f"The film has {rows} x {cols} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed.")
+    if min(radiograph.grid.shape) < MIN_WORKING_SIDE:
+        raise FieldError(
+            f"The film of {rows} x {cols} pixels is too thin a strip to search at "
+            f"{radiograph.grid.nominal_mm:.2g} mm a pixel; give its pixel spacing, or more of the film."
+        )
     values = radiograph.pixels[radiograph.valid]
     low, high = np.percentile(values[:: max(1, values.size // 100_000)], RANGE_PERCENTILES) if values.size else (0, 0)
     if not high > low:

@@ -33,8 +33,10 @@ class Recipe:
             regions.get(self.region)
         if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise ConfigError(f"The lowest score must lie between 0 and 1, got {self.min_score}.")
-        if strays := [name for name in self.formats if name not in dicom_out.KINDS] or not self.formats:
-            raise ConfigError(f"A node sends {', '.join(dicom_out.KINDS)}, not {strays}; choose from these.")
+        strays = [name for name in self.formats if name not in dicom_out.KINDS]
+        if strays or not self.formats:
+            given = ", ".join(strays) or "nothing"
+            raise ConfigError(f"A node sends {', '.join(dicom_out.KINDS)}, not {given}; choose from these.")
 
 
 def analyse_next(root: Path, recipe: Recipe) -> str:

@@ -23,6 +23,8 @@ from calcidetect.reading.stored import COLOURED, StoredFilm, is_coloured, to_gre
 from calcidetect.reading.streams import DAMAGE, check_pixel_count, jpeg_size
 from calcidetect.types import Source
 
+_CMYK = "is CMYK, colours mixed for a printer; save it as a grey or RGB picture."
+
 _Pixels = npt.NDArray[Any]
 
 
@@ -69,6 +71,8 @@ def _tiff_header(data: bytes) -> _Header:
         page = tiff.pages.first
         pages = sum(not getattr(other, "is_reduced", False) for other in tiff.pages)
         photometric = tifffile.PHOTOMETRIC(page.photometric)
+        if photometric is tifffile.PHOTOMETRIC.SEPARATED and page.bitspersample != 8:
+            raise UnsupportedFilm(_CMYK)  # of 8 bits libtiff makes RGB, of 16 nothing
         if page.imagedepth > 1:
             pages *= page.imagedepth
         return _Header(
@@ -81,6 +85,13 @@ def _tiff_header(data: bytes) -> _Header:
         )
 
 
+def _decode_jpeg(data: bytes, _: _Header) -> _Pixels:
+    stored = imagecodecs.jpeg8_decode(data)
+    if stored.shape[2:] == (4,):  # JPEG knows no alpha; libjpeg doesn't turn inks, of either polarity, into RGB
+        raise UnsupportedFilm(_CMYK)
+    return stored
+
+
 class _Format(NamedTuple):
     name: str
     header: Callable[[bytes], _Header]
@@ -88,7 +99,7 @@ class _Format(NamedTuple):
 
 
 _PNG = _Format("PNG", _png_header, lambda data, _: imagecodecs.png_decode(data))
-_JPEG = _Format("JPEG", _jpeg_header, lambda data, _: imagecodecs.jpeg8_decode(data))
+_JPEG = _Format("JPEG", _jpeg_header, _decode_jpeg)
 _BMP = _Format("BMP", _bmp_header, lambda data, _: imagecodecs.bmp_decode(data))
 _WEBP = _Format("WebP", _webp_header, lambda data, _: imagecodecs.webp_decode(data))
 _TIFF = _Format("TIFF", _tiff_header, lambda data, header: imagecodecs.tiff_decode(data, asrgb=header.as_rgb))
@@ -129,7 +140,7 @@ def read_picture(data: bytes, path: str) -> StoredFilm:
     UnreadableFile
         When the file is of no known format or damaged.
     UnsupportedFilm
-        When it holds several pictures, or one of impossible size.
+        When it holds several pictures, or one of impossible size or in CMYK.
     """
     form = _sniff(data)
     if form is None:

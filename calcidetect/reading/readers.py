@@ -15,7 +15,7 @@ import numpy as np
 
 from calcidetect import ops
 from calcidetect.config import GridSettings
-from calcidetect.errors import ReadError, UnreadableFile, UnsupportedFilm
+from calcidetect.errors import ConfigError, ReadError, UnreadableFile, UnsupportedFilm
 from calcidetect.reading.dicom_spacing import MAX_PITCH_MM, MIN_PITCH_MM
 from calcidetect.reading.picture_reader import picture_format, read_picture
 from calcidetect.reading.polarity import inversion_log_odds
@@ -62,6 +62,8 @@ def load(path: StrPath, *, spacing_mm: float | None = None) -> Radiograph:
         When the file is missing, empty, damaged, cut short or of no known format.
     UnsupportedFilm
         When the file is something other than one plain radiograph.
+    ConfigError
+        When `spacing_mm` is no pitch that a film can have.
 
     Examples
     --------
@@ -72,8 +74,8 @@ def load(path: StrPath, *, spacing_mm: float | None = None) -> Radiograph:
     ...     print(error)
     missing.dcm can't be opened: no such file; check the path.
     """
-    stored = _read(path)
-    return _radiograph(stored, spacing_mm=_checked_spacing(spacing_mm))
+    check_spacing(spacing_mm)
+    return _radiograph(_read(path), spacing_mm=spacing_mm)
 
 
 def describe(path: StrPath, *, spacing_mm: float | None = None) -> dict[str, Any]:
@@ -89,8 +91,9 @@ def describe(path: StrPath, *, spacing_mm: float | None = None) -> dict[str, Any
     dict
         Names in words, values as text, numbers or None.
     """
+    check_spacing(spacing_mm)
     stored = _read(path)
-    film = _radiograph(stored, spacing_mm=_checked_spacing(spacing_mm))
+    film = _radiograph(stored, spacing_mm=spacing_mm)
     source, grid = film.source, film.grid
     return {
         "film": source.path,
@@ -259,10 +262,11 @@ def _read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def _checked_spacing(spacing_mm: float | None) -> float | None:
+def check_spacing(spacing_mm: float | None) -> None:
+    """Raise ConfigError unless a pixel pitch in mm is None or one that a film can have."""
     if spacing_mm is not None and not MIN_PITCH_MM <= spacing_mm <= MAX_PITCH_MM:
-        raise ReadError(f"A pixel spacing of {spacing_mm} mm makes no sense; give {MIN_PITCH_MM} to {MAX_PITCH_MM} mm.")
-    return spacing_mm
+        bounds = f"{MIN_PITCH_MM} and {MAX_PITCH_MM} mm"
+        raise ConfigError(f"The pixel spacing must lie between {bounds}, got {spacing_mm}.")
 
 
 def _radiograph(stored: StoredFilm, *, spacing_mm: float | None) -> Radiograph:

@@ -30,7 +30,7 @@ def refit_scores(
     out
         JSON file for the tables.
     root
-        Folder that the films of the runs are named relative to.
+        Folder that the film names of the runs are relative to.
     progress
         Called after each film that was scanned again.
 

@@ -22,7 +22,7 @@ from calcidetect.evaluation.decided import known_film
 from calcidetect.review.decisions import DecisionStore
 from calcidetect.review.exports import Reviewed, reviewed_films
 from calcidetect.review.pictures import load_scanned
-from calcidetect.review.run_folder import RunFolder
+from calcidetect.review.run_folder import RunFolder, is_run_folder
 from calcidetect.types import Grid
 
 IGNORED = -2
@@ -82,8 +82,11 @@ def read_films(
     ConfigError
         When the runs have different settings.
     EvaluationError
-        When no reviewed film can be scanned.
+        When a folder holds no results, or no reviewed film can be scanned.
     """
+    for folder in folders:
+        if not is_run_folder(folder):
+            raise EvaluationError(f"{folder} holds no results of calcidetect scan; give a folder of reviewed films.")
     runs = [RunFolder(folder, root=None if root is None else Path(root)) for folder in folders]
     config = runs[0].run().config
     if any(run.run().config != config for run in runs):

@@ -7,6 +7,7 @@ decided.
 
 from __future__ import annotations
 
+import glob
 import importlib.util
 import os
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from typing import Any
 from calcidetect.batch.film_task import Recipe
 from calcidetect.batch.run import scan_films
 from calcidetect.config import Config
-from calcidetect.errors import ConfigError
+from calcidetect.errors import ConfigError, ReadError
 from calcidetect.review.run_folder import RunFolder, is_run_folder
 
 DEFAULT_OUT = "review-results"
@@ -45,7 +46,7 @@ def opened_run(
     out
         Folder that films are scanned into; None for `DEFAULT_OUT`. What it holds of the same films is kept.
     root
-        Folder that the films of a run are named relative to.
+        Folder that the film names of a run are relative to.
     config
         Settings of a scan.
     way
@@ -55,22 +56,35 @@ def opened_run(
     ------
     ConfigError
         When `out` is given with a folder of results, or holds results of other settings.
+        Or when a path is not there.
+    ReadError
+        When no film could be scanned.
     CalcidetectError
-        When the films can't be scanned.
+        When the films can't be scanned for another reason, such as a full disk.
     """
     check_library()
+    _check_there(paths)
     runs = [path for path in map(Path, paths) if is_run_folder(path)]
     below = None if root is None else Path(root)
     if not runs:
         folder = Path(DEFAULT_OUT if out is None else out)
         recipe = Recipe(config=config or Config(), min_score=SCAN_MIN_SCORE, formats=("bone",))
-        scan_films(list(paths), folder, recipe, root=root, resume=is_run_folder(folder), **way)
+        results = scan_films(list(paths), folder, recipe, root=root, resume=is_run_folder(folder), **way)
+        if not any(result.ok for result in results):
+            raise ReadError(" ".join(["No film could be scanned:", *(result.film["error"] for result in results[:1])]))
         return RunFolder(folder, root=below)
     if len(paths) > 1:
         raise ConfigError(f"{runs[0]} holds results; open one folder of results at a time, or films alone.")
     if out is not None:
         raise ConfigError(f"{runs[0]} holds results, so nothing is scanned; leave --out away.")
     return RunFolder(runs[0], root=below)
+
+
+def _check_there(paths: Sequence[StrPath]) -> None:
+    """A mistyped folder would be taken for a film that can't be read."""
+    for path in [os.fspath(path) for path in paths]:
+        if not os.path.lexists(path) and not glob.has_magic(path):
+            raise ConfigError(f"{path} is not there; give a folder that calcidetect scan wrote, or films.")
 
 
 def check_library() -> None:

@@ -54,7 +54,7 @@ def make_app(folder: RunFolder, *, reader: str, token: str, port: int) -> Guard:
     folder
         The run.
     reader
-        Name that decisions are kept under.
+        Name under which decisions are recorded.
     token
         First part of every address.
     port

@@ -29,7 +29,7 @@ def serve(
     folder
         The run.
     reader
-        Name that decisions are kept under.
+        Name under which decisions are recorded.
     port
         To listen on, at the loopback address; 0 for any that is free.
     stop

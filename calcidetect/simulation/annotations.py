@@ -95,7 +95,7 @@ def _annotation(record: Any, path: Path | str, number: int) -> Annotation:
             real=_boxes(record.get("real") or ()),
             ignore=_boxes(record.get("ignore") or ()),
         )
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, OverflowError, KeyError) as error:
         raise ConfigError(
             f"{path}: the record of {name} is not as it should be ({error}); polygons and pairs are lists of [x, y], "
             "boxes [x0, y0, x1, y1], mm_px a number above 0."
@@ -106,10 +106,17 @@ def _points(corners: Any, shape: tuple[int, ...]) -> Points:
     """[x, y] turned to ``(row, col)``."""
     if len(corners) and np.shape(corners)[-1] != 2:
         raise ValueError("a point is not [x, y]")
-    points = np.asarray(corners, float).reshape(shape)[..., ::-1]
+    points = _finite(corners).reshape(shape)[..., ::-1]
     if len(shape) == 2 and len(points) < 3:
         raise ValueError("a polygon has fewer than three corners")
     return points
+
+
+def _finite(numbers: Any) -> Points:
+    values = np.asarray(numbers, float)
+    if not np.isfinite(values).all():
+        raise ValueError("a coordinate is not finite")
+    return values
 
 
 def _pitch(mm: Any) -> float | None:
@@ -123,7 +130,7 @@ def _pitch(mm: Any) -> float | None:
 def _boxes(entries: Sequence[Any]) -> tuple[Box, ...]:
     """Boxes given as lists, or as records with a ``box``."""
     sides = [entry["box"] if isinstance(entry, Mapping) else entry for entry in entries]
-    boxes = np.asarray(sides, float).reshape(-1, 4)
+    boxes = _finite(sides).reshape(-1, 4)
     return tuple((int(x0), int(y0), int(np.ceil(x1)), int(np.ceil(y1))) for x0, y0, x1, y1 in boxes)
 
 

@@ -33,6 +33,8 @@ from calcidetect.types import Anatomy, Radiograph
 from calcidetect.writers import write_bytes
 
 TRUTH_FILE = "truth.json"
+MASK_ENDING = ".truth"
+CLEAN_ENDING = "_clean"
 TRUTH_VERSION = 1
 FULL_SCALE = 65535
 PNG_LEVEL = 4
@@ -76,6 +78,18 @@ class Recipe:
         low, high = self.count
         if not 1 <= low <= high:
             raise ConfigError(f"The count of deposits must be two numbers, 1 <= LOW <= HIGH, got {low} {high}.")
+        readers.check_spacing(self.spacing_mm)
+
+    @property
+    def copy_endings(self) -> tuple[str, ...]:
+        """What the name of each copy with deposits has behind that of its film."""
+        return ("",) if self.copies == 1 else tuple(f"_{number}" for number in range(1, self.copies + 1))
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """The same of every picture that is made of a film: copies, the untouched one, and the mask of each."""
+        films = (*self.copy_endings, *(CLEAN_ENDING,) * self.clean)
+        return (*films, *(f"{film}{MASK_ENDING}" for film in films))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +145,7 @@ def simulate_films(
     _refuse_input_folder(folder, given)
     films = [os.fspath(film) for film in readers.find_films(given)]
     _make(folder)
-    names, done = output_names(films), []
+    names, done = output_names(films, endings=recipe.endings), []
     for film in films:
         done.append(_simulated(film, folder / names[film], recipe, soft))
         if progress:
@@ -300,18 +314,18 @@ def _write_copy(scene: _Scene, target: Path, recipe: Recipe, copy: int) -> Recor
         rng=rng,
     )
     pixels = signal if scene.dark is None else linear_signal(signal, scene.dark)
-    name = target if recipe.copies == 1 else target.with_name(f"{target.name}_{copy + 1}")
-    return _write(scene, name, pixels, truth, deposits)
+    name = f"{target.name}{recipe.copy_endings[copy]}"
+    return _write(scene, target.with_name(name), pixels, truth, deposits)
 
 
 def _write_clean(scene: _Scene, target: Path) -> Record:
     pixels = scene.radiograph.pixels
-    return _write(scene, target.with_name(f"{target.name}_clean"), pixels, np.zeros(pixels.shape, np.int32), ())
+    return _write(scene, target.with_name(f"{target.name}{CLEAN_ENDING}"), pixels, np.zeros(pixels.shape, np.int32), ())
 
 
 def _write(scene: _Scene, target: Path, pixels: FloatImage, truth: LabelImage, deposits: Sequence[Deposit]) -> Record:
     gain, offset = _scale(scene.radiograph)
-    film, mask = target.with_name(f"{target.name}.png"), target.with_name(f"{target.name}.truth.png")
+    film, mask = target.with_name(f"{target.name}.png"), target.with_name(f"{target.name}{MASK_ENDING}.png")
     write_bytes(film, _png(np.clip(np.round((pixels - np.float32(offset)) * gain), 0, FULL_SCALE)))
     write_bytes(mask, _png(truth))
     return {
