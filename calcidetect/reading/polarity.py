@@ -1,7 +1,7 @@
 """Tell from a picture alone whether it is shown inverted, air bright and bone dark.
 
-A logistic rule on seven numbers, each of which changes its sign when the film is turned over; so the rule is exactly as
-good on inverted films as on upright ones, and without constant term neither is preferred.
+A logistic rule on numbers that change their sign when the film is turned over, without constant term: what it says of a
+film and of its inverted twin adds up to nothing. That few pictures are inverted is in `INVERTED_FROM` alone.
 """
 
 from __future__ import annotations
@@ -21,16 +21,39 @@ _MIN_SIDE = 8
 _FRAME_RANGE = 0.02
 _FRAME_SHARE = 1 / 3
 
-# Levels nearer than this to either end of the range are its extremes: black, or white.
+# Levels nearer than this to either end of the range are black, or white.
 _ENDS = 0.05
-# Slope per pixel of the film blurred by one pixel, below which a place is flat; air is, and so are shutters.
+# Slope per pixel of the film blurred by one pixel, up to which a place is flat: air is, and so are shutters.
 _FLAT_SLOPE = 0.01
+# Width of the picture's outer ring, of its shorter side.
 _RING_SHARE = 1 / 12
-"""Width of the picture's outer ring, of its shorter side."""
 
-_WEIGHTS: Mapping[str, float] = {}
+# Log odds of "upright" by feature, fitted with ridge 0.5 on 2,217 pictures of some 30 collections, 18 of them inverted,
+# and their inverted twins, by construction; chest films count half. Left out of the fit (five random folds, and folds
+# of whole collections) 0.6 % and 1.5 % of upright ones reach `INVERTED_FROM`, and 9 % and 13 % of inverted ones do not;
+# all 18 that were found inverted do, the least at 3.0. The rule before, fitted on 47 films, turned 5.2 % over.
+_WEIGHTS = {
+    "hats_33": -1.874,
+    "hats_65": -0.809,
+    "skew_3": 3.743,
+    "skew_6": -3.587,
+    "skew_24": 3.427,
+    "band_skew_24": -7.456,
+    "ring_is_dark": 11.009,
+    "flattest_is_dark": 15.509,
+    "flattest_is_black": -2.013,
+    "bright_is_steep": -0.419,
+    "dark_end": 10.478,
+    "dark_end_share": -0.266,
+    "black": 7.404,
+    "black_share": -5.246,
+    "flat_dark": 11.098,
+    "flat_dark_share": -2.834,
+}
 
 INVERTED_FROM = 2.0
+"""Log odds from which a picture is taken for inverted: few are (18 of 2,217), and what is turned over for nothing is
+lost."""
 
 
 def inversion_log_odds(pixels: FloatImage) -> float:
@@ -44,7 +67,7 @@ def inversion_log_odds(pixels: FloatImage) -> float:
     Returns
     -------
     float
-        Above 0: shown inverted. 0 for a picture that is constant or less than 8 pixels wide.
+        From `INVERTED_FROM` on: shown inverted. 0 for a picture that is constant or less than 8 pixels wide.
     """
     if min(pixels.shape) < _MIN_SIDE:
         return 0.0

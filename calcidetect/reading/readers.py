@@ -18,7 +18,7 @@ from calcidetect.config import GridSettings
 from calcidetect.errors import ConfigError, ReadError, UnreadableFile, UnsupportedFilm
 from calcidetect.reading.dicom_spacing import MAX_PITCH_MM, MIN_PITCH_MM
 from calcidetect.reading.picture_reader import picture_format, read_picture
-from calcidetect.reading.polarity import inversion_log_odds
+from calcidetect.reading.polarity import INVERTED_FROM, inversion_log_odds
 from calcidetect.reading.stored import StoredFilm
 from calcidetect.reading.streams import is_dicom
 from calcidetect.types import Grid, Radiograph
@@ -272,7 +272,7 @@ def check_spacing(spacing_mm: float | None) -> None:
 def _radiograph(stored: StoredFilm, *, spacing_mm: float | None) -> Radiograph:
     """Settle polarity, spacing and square pixels."""
     odds = inversion_log_odds(stored.pixels)
-    inverted = odds > 0 if stored.inverted is None else stored.inverted
+    inverted = odds >= INVERTED_FROM if stored.inverted is None else stored.inverted
     flags = stored.flags
     if stored.inverted is not None and (odds > 0) != inverted and abs(odds) > _CLEAR_LOG_ODDS:
         flags += ("polarity_doubtful",)
