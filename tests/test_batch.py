@@ -3,6 +3,7 @@ import csv
 import dataclasses
 import json
 import os
+import signal
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from small_scans import in_this_process, small_scan
 from calcidetect import __version__, pipeline
 from calcidetect.batch import film_task, workers
 from calcidetect.batch import run as batch
+from calcidetect.batch.journal import Journal
 from calcidetect.batch.names import output_names
 from calcidetect.batch.run import scan_many
 from calcidetect.batch.workers import worker_processes
@@ -313,6 +315,24 @@ def test_film_that_failed_leaves_no_files(films, tmp_path, monkeypatch):
     failing_at(monkeypatch, films[1], UnreadableFile("b.png is torn; fetch it again."))
     scan_many(films, out, formats=["json", "bone"], resume=True)
     assert {path.name for path in out.glob("[abc].*")} == {"a.json", "a.bone.png", "b.txt", "c.json", "c.bone.png"}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_film_whose_files_another_film_has_replaced_is_scanned_again(tmp_path, scanner, monkeypatch, killed):
+    films = [tmp_path / side / "x.png" for side in "AB"]
+    for film in films:
+        film.parent.mkdir()
+        film.write_bytes(b"film")
+    out = tmp_path / "out"
+    scan_many(films[0], out, formats=["json"])
+    with monkeypatch.context() as second_run:
+        if killed:  # after the film's files were written, and before that is noted
+            second_run.setattr(Journal, "record", lambda *told, **more: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt) if killed else contextlib.nullcontext():
+            scan_many(films[1], out, formats=["json"])
+    scan_many(films[0], out, formats=["json"], resume=True)
+    assert [film for film, _ in scanner] == [str(film) for film in (films[0], films[1], films[0])]
+    assert json.loads((out / "x.json").read_text())["source"]["path"] == str(films[0])
 
 
 def test_film_of_which_the_manifest_tells_something_new_is_scanned_again(films, tmp_path, scanner):

@@ -172,6 +172,8 @@ def _begin(
     begin_run_files(folder, record, anew=not resume)
     tasks, kept = plan(films, folder, recipe, journal.finished() if resume else {})
     journal.keep((task.position, task.film.film, task.footing) for task in kept)
+    if recipe.film_formats:
+        journal.hand_over({task.film.film: task.footing.name for task in tasks})
     return tasks
 
 
