@@ -161,8 +161,37 @@ def test_resume_refuses_results_of_other_settings(films, tmp_path, changes, name
 def test_resume_refuses_tables_without_the_journal_that_made_them(films, tmp_path):
     scan_many(films, tmp_path / "out")
     (tmp_path / "out/journal.sqlite").unlink()
-    with pytest.raises(ConfigError, match=r"holds tables but no journal\.sqlite"):
+    with pytest.raises(ConfigError, match=r"holds tables but no journal\.sqlite.*; choose another folder"):
         scan_many(films, tmp_path / "out", resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("place", ["", "../films", "../link"])
+def test_a_run_replaces_no_manifest_that_it_reads(films, tmp_path, place, resume):
+    manifest = tmp_path / "films/films.csv"
+    manifest.write_text("path\na.png\n")
+    (tmp_path / "link").symlink_to(tmp_path / "films")
+    with pytest.raises(ConfigError, match=r"films\.csv would be replaced by a result; choose another folder"):
+        scan_many(iter([manifest]), tmp_path / "films" / place, resume=resume)
+    assert manifest.read_text() == "path\na.png\n"
+
+
+def test_a_run_replaces_no_film_that_it_reads(films, tmp_path):
+    own = tmp_path / "films/a.bone.png"
+    own.write_bytes(b"film")
+    with pytest.raises(ConfigError, match=r"a\.bone\.png would be replaced by a result"):
+        scan_many([films[0], own], tmp_path / "films", formats=["bone"])
+    assert own.read_bytes() == b"film"
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", ["films.csv", "candidates.csv"])
+def test_a_run_replaces_no_table_of_another_program(films, tmp_path, name, resume):
+    own = tmp_path / "films" / name
+    own.write_text("film,note\nold,mine\n")
+    with pytest.raises(ConfigError, match=f"{name} is no table of calcidetect; choose another folder"):
+        scan_many(films, tmp_path / "films", resume=resume)
+    assert own.read_text() == "film,note\nold,mine\n"
 
 
 def test_without_resume_everything_is_scanned_again(films, tmp_path, scanner):

@@ -20,12 +20,26 @@ GALLERY_FILE = "index.html"
 COCO_FILE = "coco.json"
 PARQUET_FILES = ("films.parquet", "candidates.parquet")
 
+TABLES = {FILMS_TABLE: FILM_COLUMNS, CANDIDATES_TABLE: CANDIDATE_COLUMNS}
+"""The tables that every run writes, and their columns."""
+
 RUN_FORMATS = {"coco": "", "parquet": "pyarrow"}
 """Output formats of all films together, and the extra library that each needs."""
 
 _TEXT_COLUMNS = {"film", "status", "error", "region", "laterality", "spacing_source", "flags", "label", "zone"}
 _WHOLE_COLUMNS = {"rows", "cols", "n_candidates", "id", "x0", "y0", "x1", "y1"}
 _PARQUET_CHUNK = 10_000  # rows held in memory
+
+
+def run_file_names(formats: Sequence[str], *, identified: bool) -> tuple[str, ...]:
+    """Names of the files on all films that a run of these formats writes; `identified` when it tells patients."""
+    return (
+        *(*TABLES, RUN_FILE),
+        *((IDENTIFIERS_TABLE,) if identified else ()),
+        *((GALLERY_FILE,) if formats else ()),
+        *((COCO_FILE,) if "coco" in formats else ()),
+        *(PARQUET_FILES if "parquet" in formats else ()),
+    )
 
 
 def begin_run_files(folder: Path, recipe: Mapping[str, Any], *, anew: bool) -> None:
