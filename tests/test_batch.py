@@ -194,6 +194,46 @@ def test_a_run_replaces_no_table_of_another_program(films, tmp_path, name, resum
     assert own.read_text() == "film,note\nold,mine\n"
 
 
+USERS_FILES = ("coco.json", "films.parquet", "index.html", "identifiers.csv")
+
+
+@pytest.mark.parametrize("formats", [["json"], []])
+def test_a_run_removes_no_files_that_none_has_written(films, tmp_path, formats):
+    out = tmp_path / "out"
+    scan_many(films, out, formats=formats)
+    users = [name for name in USERS_FILES if not (out / name).exists()]
+    for name in users:
+        (out / name).write_text("mine")
+    scan_many(films, out, formats=formats)
+    assert len(users) >= 3
+    assert {(out / name).read_text() for name in users} == {"mine"}
+
+
+def test_a_first_run_removes_no_files(films, tmp_path):
+    for name in USERS_FILES:
+        (tmp_path / name).write_text("mine")
+    scan_many(films, tmp_path, formats=[])
+    assert {(tmp_path / name).read_text() for name in USERS_FILES} == {"mine"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("index.html", {}),
+        ("run.json", {"formats": []}),
+        ("coco.json", {"formats": ["coco"]}),
+        ("identifiers.csv", {"keep_identifiers": True}),
+    ],
+)
+def test_a_first_run_replaces_no_file(films, tmp_path, name, options):
+    own = tmp_path / "films" / name
+    own.write_text("mine")
+    with pytest.raises(ConfigError, match=f"holds another {name}, which a run would replace; choose another folder"):
+        scan_many(films, own.parent, **options)
+    assert [path.name for path in own.parent.iterdir() if path.suffix != ".png"] == [name]
+    assert own.read_text() == "mine"
+
+
 def test_without_resume_everything_is_scanned_again(films, tmp_path, scanner):
     scan_many(films, tmp_path / "out")
     scan_many(films[:1], tmp_path / "out")

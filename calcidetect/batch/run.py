@@ -174,6 +174,9 @@ def _check_unknown_folder(folder: Path, recipe: Recipe, *, resume: bool) -> None
         raise ConfigError(
             f"{folder} holds tables but no {JOURNAL_FILE}, so nothing tells how they were made; choose another folder."
         )
+    files = run_file_names(recipe.formats, identified=recipe.keep_identifiers)
+    if not tables and (others := [name for name in files if os.path.exists(folder / name)]):
+        raise ConfigError(f"{folder} holds another {others[0]}, which a run would replace; choose another folder.")
 
 
 def open_pool(
@@ -192,7 +195,7 @@ def _begin(
     record = recipe.record()
     before, dropped = journal.begin(record, resume=resume)
     _remove_files(folder, dropped, before.get("formats", ()))
-    begin_run_files(folder, record, anew=not resume)
+    begin_run_files(folder, record, before=None if resume else before)
     tasks, kept = plan(films, folder, recipe, journal.finished() if resume else {})
     journal.keep((task.position, task.film.film, task.footing) for task in kept)
     if recipe.film_formats:

@@ -42,13 +42,21 @@ def run_file_names(formats: Sequence[str], *, identified: bool) -> tuple[str, ..
     )
 
 
-def begin_run_files(folder: Path, recipe: Mapping[str, Any], *, anew: bool) -> None:
-    """Write the settings of a run; anew, replace what an earlier one has left of all films by empty tables."""
-    if anew:
-        for name in (IDENTIFIERS_TABLE, GALLERY_FILE, COCO_FILE, *PARQUET_FILES):
+def begin_run_files(folder: Path, recipe: Mapping[str, Any], *, before: Mapping[str, Any] | None) -> None:
+    """Write the settings of a run, and replace what another has left of all films by empty tables.
+
+    `before` is the recipe of that run, empty when there was none; None when it goes on.
+    """
+    if before is not None:
+        for name in _left_by(before):
             (folder / name).unlink(missing_ok=True)
         _write_tables(folder, ())
     write_bytes(folder / RUN_FILE, (json.dumps(recipe, indent=2) + "\n").encode("ascii"))
+
+
+def _left_by(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the files on all films that a run of this recipe has written: others in its folder are the user's."""
+    return run_file_names(recipe["formats"], identified=recipe["keep_identifiers"]) if recipe else ()
 
 
 def write_run_files(folder: Path, results: Sequence[FilmResult], *, formats: Sequence[str], identified: bool) -> None:
