@@ -1,8 +1,11 @@
+import contextlib
 import csv
+import io
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -575,6 +578,41 @@ def test_closed_pipe_is_no_traceback():
     ) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("progress", [subprocess.STDOUT, subprocess.DEVNULL])
+def test_closed_pipe_neither_stops_a_run_nor_changes_its_status(tmp_path, progress):
+    films = [tmp_path / "a.png", tmp_path / "b.png"]
+    for film in films:
+        film.touch()  # an empty file is no film
+    command = [sys.executable, "-m", "calcidetect", "scan", *films, "--out", tmp_path / "out"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=progress) as process:
+        process.stdout.close()
+    assert process.returncode == 1
+    assert len(films_of(tmp_path / "out")) == 2
+    with contextlib.closing(sqlite3.connect(tmp_path / "out/journal.sqlite")) as journal:
+        assert journal.execute("SELECT count(ended) FROM runs").fetchone() == (1,), "the run came to its end"
+
+
+class _Unread(io.StringIO):
+    """A terminal that is gone."""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_bar_that_nobody_sees_does_not_stop_a_run(fake_pipeline, film, tmp_path, monkeypatch, capsys):
+    bad = tmp_path / "bad.png"
+    bad.touch()
+    monkeypatch.setattr(sys, "stderr", _Unread())
+    assert run("scan", bad, film, "--out", tmp_path / "out") == 1
+    assert [row["status"] for row in films_of(tmp_path / "out")] == ["failed", "ok"]
+    assert "1 of 2 films scanned" in capsys.readouterr().out
 
 
 # --- what users are told ----------------------------------------------------------------------------------------------
