@@ -506,6 +506,36 @@ def test_inspect_of_a_bad_film_is_one_sentence(tmp_path, capsys, name):
 # --- the other commands -----------------------------------------------------------------------------------------------
 
 
+LONG = "a" * 300  # of more bytes than a file system takes
+
+
+@pytest.mark.parametrize("manifest", [False, True])
+def test_film_that_cannot_be_reached_stops_no_other(fake_pipeline, film, tmp_path, manifest):
+    bad = tmp_path / f"bad{LONG}.png"
+    (tmp_path / "list.csv").write_text(f"path\n{bad}\n{film}\n")
+    given = [tmp_path / "list.csv"] if manifest else [bad, film]
+    assert run("scan", *given, "--out", tmp_path / "out", "--resume") == 1
+    assert [row["status"] for row in films_of(tmp_path / "out")] == ["failed", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "sentence"),
+    [
+        (["inspect", f"{LONG}.png"], 1, f"{LONG}.png can't be opened: file name too long; check its path."),
+        (["scan", LONG, "--out", "out", "--dry-run", "--resume"], 1, ""),
+        (["scan", "film.png", "--out", LONG, "--dry-run", "--resume"], 1, ""),
+        (["evaluate", LONG, "--truth", "truth.json", "--out", "out"], 2, f"{LONG} holds no films.csv; give a folder"),
+        (["figure", LONG, "--out", "figure.png"], 1, f"{LONG} can't be opened: file name too long; check its path."),
+        (["figure", "film.png", "--out", f"{LONG}/figure.png"], 2, "of the figure doesn't exist; make it first"),
+        (["simulate", LONG, "--out", "out", "--seed", "1"], 1, f"{LONG} can't be opened: file name too long; check its path."),
+    ],
+)
+def test_path_that_cannot_be_reached_is_one_sentence(film, monkeypatch, capsys, words, status, sentence):
+    monkeypatch.chdir(film.parent)
+    assert run(*words) == status
+    assert sentence in capsys.readouterr().err
+
+
 def test_inspect_prints_what_the_reader_understood(ramp, capsys):
     assert run("inspect", ramp) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())

@@ -3,6 +3,7 @@ import io
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import cv2
 import imagecodecs
@@ -308,6 +309,15 @@ def test_missing_file_and_folder_are_refused(tmp_path):
         load(tmp_path / "missing.dcm")
     with pytest.raises(UnreadableFile, match="is a folder"):
         load(tmp_path)
+
+
+def test_film_in_a_closed_folder_is_named(tmp_path, monkeypatch):
+    def closed(path, **how):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", closed)
+    with pytest.raises(UnreadableFile, match=r"film\.png can't be opened: permission denied; check its permissions"):
+        load(tmp_path / "film.png")
 
 
 SEEDS = {

@@ -91,7 +91,7 @@ def listed_paths(paths: StrPath | Iterable[StrPath]) -> tuple[StrPath, ...]:
 
 
 def _films_of(path: Path) -> Iterator[GivenFilm]:
-    if path.suffix.lower() in _MANIFEST_SUFFIXES and not path.is_dir():
+    if path.suffix.lower() in _MANIFEST_SUFFIXES and not os.path.isdir(path):
         yield from _listed(path)
         return
     for film in find_films(_matches(path)):

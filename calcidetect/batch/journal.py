@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -236,7 +237,7 @@ def look_into_journal(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Foot
         When the last run had another recipe.
     """
     path = folder / JOURNAL_FILE
-    if not path.exists():
+    if not os.path.exists(path):
         return {}
     with plainly(path), contextlib.closing(read_only(path)) as connection:
         return Journal(connection, folder).look(recipe)

@@ -207,7 +207,8 @@ def _remove_files(folder: Path, names: Iterable[str], formats: Iterable[str]) ->
     suffixes = [writers.FORMATS[name].suffix for name in formats if name in writers.FORMATS]
     for name in names:
         for suffix in suffixes:
-            (folder / f"{name}{suffix}").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # none there, or none can be: its name is too long
+                (folder / f"{name}{suffix}").unlink()
 
 
 def plan(
