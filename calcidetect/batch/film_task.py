@@ -17,6 +17,7 @@ from calcidetect.batch.inputs import GivenFilm
 from calcidetect.batch.journal import Footing
 from calcidetect.batch.results import FilmResult
 from calcidetect.batch.run_files import RUN_FORMATS
+from calcidetect.candidates.score import tables_of
 from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError, ConfigError
 from calcidetect.formats.shapes import flat_outline
@@ -49,6 +50,8 @@ class Recipe:
             raise ConfigError(f"The spacing must lie between {bounds}, got {self.spacing_mm}.")
         if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise ConfigError(f"The lowest score must lie between 0 and 1, got {self.min_score}.")
+        if self.config.score.tables:  # told once, before anything is done, and not of each film
+            tables_of(self.config.score.tables)
 
     def record(self) -> dict[str, Any]:
         """Everything that decides the results, as JSON knows it."""
