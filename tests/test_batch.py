@@ -513,6 +513,16 @@ def test_errors_name_a_film_as_the_tables_do(films, tmp_path, monkeypatch):
     assert results[1].film["error"] == "films/b.png is empty; fetch it again."
 
 
+@pytest.mark.parametrize("name", ["two  spaces", "line\nbreak"])
+def test_errors_tell_no_folder_above_the_root_whatever_it_is_called(tmp_path, monkeypatch, name):
+    film = tmp_path / name / "films" / name / "a.png"
+    film.parent.mkdir(parents=True)
+    film.write_bytes(b"film")
+    failing_at(monkeypatch, str(film), UnreadableFile(f"{film} is empty; fetch it again."))
+    (result,) = scan_many(film, tmp_path / "out", root=tmp_path / name / "films")
+    assert result.film["error"] == f"{' '.join(name.split())}/a.png is empty; fetch it again."
+
+
 def test_side_of_the_manifest_overrules_the_header_and_is_flagged(films, tmp_path):
     manifest = tmp_path / "films/list.csv"
     manifest.write_text("path,laterality\na.png,right\nb.png,L\nc.png,\n")

@@ -102,7 +102,7 @@ def scan_film(task: Task) -> FilmResult:
         _write(scan, task, path)
         return _result(scan, task, file_hash=file_hash, seconds=time.perf_counter() - started)
     except Exception as error:  # the one place that may: a film must not stop the others
-        sentence = _sentence(error).replace(path, film.film)
+        sentence = " ".join(_sentence(error).replace(path, film.film).split())
         return failed_result(task, sentence[:_MAX_ERROR_LENGTH], seconds=time.perf_counter() - started)
 
 
@@ -173,13 +173,11 @@ def failed_result(task: Task, error: str, *, seconds: float = 0.0) -> FilmResult
 
 
 def _sentence(error: Exception) -> str:
-    """One line on what went wrong; for an error that nobody foresaw, with its place."""
+    """What went wrong; for an error that nobody foresaw, with its place."""
     if isinstance(error, CalcidetectError):
-        text = str(error)
-    elif isinstance(error, MemoryError) or getattr(error, "code", None) == _OPENCV_NO_MEMORY:
-        text = "The film needs more memory than there is."
-    else:
-        frames = traceback.extract_tb(error.__traceback__)
-        place = [frame for frame in frames if Path(__file__).parents[1] in Path(frame.filename).parents][-1]
-        text = f"Unexpected {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"
-    return " ".join(text.split())
+        return str(error)
+    if isinstance(error, MemoryError) or getattr(error, "code", None) == _OPENCV_NO_MEMORY:
+        return "The film needs more memory than there is."
+    frames = traceback.extract_tb(error.__traceback__)
+    place = [frame for frame in frames if Path(__file__).parents[1] in Path(frame.filename).parents][-1]
+    return f"Unexpected {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"
