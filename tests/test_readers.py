@@ -358,6 +358,25 @@ def test_folder_gives_its_films_in_order(tmp_path):
     assert found == [tmp_path / "a.png", tmp_path / "b" / "1.dcm", tmp_path / "b" / "2"]
 
 
+def test_folders_behind_links_are_searched_once(tmp_path):
+    for name in ("top/b/1.png", "top/b/loop/2.png", "apart/3.png", "apart/sub/4.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"film")
+    for link, target in {
+        "top/a": "b",  # met before its target
+        "top/b/loop/up": "../..",
+        "top/b/c": "../../apart",
+        "apart/d": "../apart/sub",
+        "apart/e": ".",
+        "top/gone": "nowhere",
+        "top/.hidden": "../apart",
+    }.items():
+        (tmp_path / link).symlink_to(target)
+    found = [path.relative_to(tmp_path / "top").as_posix() for path in find_films([tmp_path / "top"])]
+    assert found == ["b/1.png", "b/loop/2.png", "b/c/3.png", "b/c/sub/4.png"]
+    assert list(find_films([tmp_path / "top/b/c/d"])) == [tmp_path / "top/b/c/d/4.png"]
+
+
 def test_folder_without_films_is_an_error(tmp_path):
     with pytest.raises(ReadError, match="holds no films"):
         list(find_films([tmp_path]))

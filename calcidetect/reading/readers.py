@@ -156,7 +156,8 @@ def find_films(paths: Iterable[StrPath]) -> Iterator[Path]:
     ----------
     paths
         Files are passed on as they are. Folders are searched through, in order of name, without hidden files and this
-        program's own results. A DICOMDIR stands for the images it lists.
+        program's own results; those behind symbolic links come last, and each one once. A DICOMDIR stands for the
+        images it lists.
 
     Yields
     ------
@@ -178,7 +179,7 @@ def find_films(paths: Iterable[StrPath]) -> Iterator[Path]:
 
 def _films_of(path: Path) -> list[Path]:
     if os.path.isdir(path):  # False, where Path.is_dir raises: for a name too long, or below a closed folder
-        films = list(_walk(path))
+        films = list(_walk(path, set()))
     elif path.name.upper() == _DIRECTORY_FILE:
         films = _listed_films(path)
     else:
@@ -188,12 +189,22 @@ def _films_of(path: Path) -> list[Path]:
     return films
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """Films below a folder, then those behind links to other folders: a film keeps the name of its own folder."""
     barred: list[Path] = []
+    links: list[Path] = []
     for name, folders, files in os.walk(folder, onerror=lambda error: barred.append(Path(error.filename))):
+        place = os.stat(name)
+        if (place.st_dev, place.st_ino) in seen:  # by another name, or in a loop of links
+            folders.clear()
+            continue
+        seen.add((place.st_dev, place.st_ino))
         folders[:] = sorted(sub for sub in folders if not sub.startswith("."))
+        links += (Path(name, sub) for sub in folders if os.path.islink(os.path.join(name, sub)))
         found = (Path(name, file) for file in sorted(files) if not file.startswith("."))
         yield from filter(looks_like_film, found)
+    for link in links:
+        yield from _walk(link, seen)
     yield from barred  # not passed over: a folder that can't be listed may hold films
 
 
