@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from calcidetect.arguments import KINDS, NOTICE, make_parser
 from calcidetect.config import Config, load_config, parse_assignments
-from calcidetect.errors import CalcidetectError, ConfigError, PacsError
+from calcidetect.errors import CalcidetectError, ConfigError, OutputError, PacsError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -430,6 +430,9 @@ def _say(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         _silence(sys.stdout)
+    except OSError as error:
+        _silence(sys.stdout)
+        raise OutputError(f"The output can't be written: {error.strerror}; send it elsewhere.") from error
 
 
 def _complain(text: str) -> None:

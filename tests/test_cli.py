@@ -643,6 +643,16 @@ def test_closed_pipe_neither_stops_a_run_nor_changes_its_status(tmp_path, progre
         assert journal.execute("SELECT count(ended) FROM runs").fetchone() == (1,), "the run came to its end"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
+def test_output_that_cannot_be_written_is_one_sentence():
+    command = [sys.executable, "-m", "calcidetect", "settings"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.stderr == b"calcidetect: The output can't be written: No space left on device; send it elsewhere.\n"
+    assert done.returncode == 2
+
+
 class _Unread(io.StringIO):
     """A terminal that is gone."""
 
