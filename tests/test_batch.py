@@ -285,6 +285,13 @@ def test_impossible_option_is_refused_before_anything_is_written(films, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_without_a_name_is_refused(films, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="folder for the results has no name; give one"):
+        scan_many(films, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["films"]
+
+
 def test_a_file_in_the_place_of_the_folder_is_named(films, tmp_path):
     (tmp_path / "out").write_text("in the way")
     with pytest.raises(OutputError, match=r"folder .*out can't be made: File exists; choose another"):

@@ -389,6 +389,24 @@ def test_folder_without_films_has_status_2(tmp_path, capsys):
     assert "empty holds no films" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["scan", "film.png", "--out", ""],
+        ["scan", "film.png", "--out", "", "--dry-run"],
+        ["scan", "film.png", "--out", "out", "--root", ""],
+        ["phantom", "--out", ""],
+        ["evaluate", "out", "--truth", "truth.json", "--out", ""],
+        ["review", "film.png", "--out", "", "--export", "csv", "--to", "reading.csv"],
+    ],
+)
+def test_empty_name_of_a_folder_has_status_2(film, monkeypatch, capsys, words):
+    monkeypatch.chdir(film.parent)
+    assert run(*words) == 2
+    assert "the name is empty; give one, or . for the present folder" in capsys.readouterr().err
+    assert [path.name for path in film.parent.iterdir()] == ["film.png"]
+
+
 @pytest.mark.parametrize("place", ["film.png", "film.png/below"])
 def test_folder_that_cannot_be_made_has_status_2(fake_pipeline, film, tmp_path, capsys, place):
     assert run("scan", film, "--out", tmp_path / place) == 2

@@ -130,9 +130,9 @@ def scan_films(
 ) -> StoredResults:
     """Do what `scan_many` does, by a recipe."""
     check_limits(jobs, time_out_s)
+    folder = named_folder(out)
     given = listed_paths(paths)
     films = given_films(given, root=root)
-    folder = Path(out)
     check_folder(folder, given, films, recipe, resume=resume)
     writers.make_folder(folder)
     with open_journal(folder) as journal:
@@ -144,6 +144,13 @@ def scan_films(
         finally:  # also when interrupted: what is done is shown
             write_run_files(folder, journal.results(), formats=recipe.formats, identified=recipe.keep_identifiers)
         return journal.results().closed()
+
+
+def named_folder(out: StrPath) -> Path:
+    """The folder of results; ConfigError for an empty name, which would be the folder that one is in."""
+    if not os.fspath(out):
+        raise ConfigError("The folder for the results has no name; give one, or . for the present folder.")
+    return Path(out)
 
 
 def check_folder(
