@@ -143,7 +143,12 @@ def _config(args: argparse.Namespace) -> Config:
 
 
 def _formats(text: str) -> tuple[str, ...]:
-    return () if text == "none" else tuple(word.strip() for word in text.split(","))
+    words = tuple(word.strip() for word in text.split(","))
+    if words == ("none",):
+        return ()
+    if "none" in words:
+        raise ConfigError(f"The format none stands alone, got {text!r}; leave it or the others out.")
+    return words
 
 
 @contextlib.contextmanager

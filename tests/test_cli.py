@@ -114,8 +114,9 @@ def test_of_a_picture_without_bone_the_line_says_what_to_do(tmp_path, capsys):
     assert "photograph.png: 0 candidates. It has many colours, so it was not searched; if it is" in said
 
 
-def test_format_none_writes_the_tables_alone(fake_pipeline, film, tmp_path):
-    assert run("scan", film, "--out", tmp_path / "out", "--format", "none") == 0
+@pytest.mark.parametrize("none", ["none", " none "])
+def test_format_none_writes_the_tables_alone(fake_pipeline, film, tmp_path, none):
+    assert run("scan", film, "--out", tmp_path / "out", "--format", none) == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == TABLES
 
 
@@ -346,6 +347,7 @@ def test_every_candidate_is_reported_at_score_0_and_best_first(tmp_path):
         (["--dry-run", "--jobs", "0"], "jobs must be 1 or more, got 0"),
         (["--format", "nonsense"], "no output format 'nonsense'; choose from png"),
         (["--format", ""], "no output format ''"),
+        (["--format", "png, none"], "format none stands alone, got 'png, none'; leave it or the others out"),
         (["--region", "nonsense"], "no region 'nonsense'; choose auto, chest"),
         (["--frobnicate"], "unrecognized arguments: --frobnicate"),
     ],
