@@ -60,12 +60,12 @@ def _add_scan(commands: Any) -> None:
         help="films, folders, DICOMDIR files, patterns, CSV manifests (path, spacing, laterality, region, patient), "
         "dicomweb:https://…/studies/UID",
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument("--out", type=_path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes (1)")
     parser.add_argument("--resume", action="store_true", help=_RESUME_HELP)
     parser.add_argument("--format", default="png", metavar="LIST", help=f"comma-separated: {_FORMATS_HELP} (png)")
     _add_scan_options(parser)
-    parser.add_argument("--root", metavar="DIR", help="name films relative to this folder")
+    parser.add_argument("--root", type=_path, metavar="DIR", help="name films relative to this folder")
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds that a film may take (300)")
     parser.add_argument("--dask", metavar="ADDRESS", help="scan on the workers of a dask scheduler, tcp://host:port")
     parser.add_argument("--keep-identifiers", action="store_true", help="write the films' patients too")
@@ -104,7 +104,9 @@ def _add_figure(commands: Any) -> None:
         description="Draw films side by side, as a case report prints them. " + NOTICE,
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="films in the order of the panels, or folders of them")
-    parser.add_argument("--out", required=True, metavar="FILE", help="the figure: a .png, .svg or .pdf file")
+    parser.add_argument(
+        "--out", type=_path, required=True, metavar="FILE", help="the figure: a .png, .svg or .pdf file"
+    )
     parser.add_argument("--columns", type=_natural, metavar="N", help="panels in a row (3 at most, then a square)")
     parser.add_argument("--height", type=float, default=80.0, metavar="MM", help="height of each panel in print (80)")
     parser.add_argument("--dpi", type=_natural, default=300, metavar="N", help="pixels per inch of print (300)")
@@ -121,7 +123,7 @@ def _add_inspect(commands: Any) -> None:
 
 def _add_phantom(commands: Any) -> None:
     parser = commands.add_parser("phantom", help="write synthetic films with known deposits")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for films and their truth")
+    parser.add_argument("--out", type=_path, required=True, metavar="DIR", help="folder for films and their truth")
     parser.add_argument("--kind", action="append", choices=KINDS, help="kind of film; may be repeated (all kinds)")
     parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the first film of each kind (0)")
     parser.add_argument("--count", type=_natural, default=1, metavar="N", help="films of each kind (1)")
@@ -136,7 +138,7 @@ def _add_evaluate(commands: Any) -> None:
         metavar="FILE",
         help=_TRUTH_HELP,
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for numbers and pictures")
+    parser.add_argument("--out", type=_path, required=True, metavar="DIR", help="folder for numbers and pictures")
     parser.add_argument("--masks", metavar="DIR", help="folder of bone masks NAME.png")
     parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the bootstrap (0)")
 
@@ -148,7 +150,7 @@ def _add_simulate(commands: Any) -> None:
         description="Put deposits of calcium into films and write them as PNG, with truth.json and masks.",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="films, folders, DICOMDIR files")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for films and their truth")
+    parser.add_argument("--out", type=_path, required=True, metavar="DIR", help="folder for films and their truth")
     parser.add_argument("--seed", required=True, type=_natural, metavar="N", help="each film's deposits follow from it")
     parser.add_argument("--soft", metavar="FILE", help=_SOFT_HELP)
     parser.add_argument("--copies", type=_natural, default=1, metavar="K", help="simulated films for each film (1)")
@@ -169,7 +171,9 @@ def _add_node(commands: Any) -> None:
         help="take films by DICOM, send results back",
         description="Take CR and DX films by C-STORE, analyse them, send results to a PACS. Stops on Ctrl-C. " + NOTICE,
     )
-    parser.add_argument("--spool", required=True, metavar="DIR", help="folder for films and results under way")
+    parser.add_argument(
+        "--spool", type=_path, required=True, metavar="DIR", help="folder for films and results under way"
+    )
     parser.add_argument("--status", action="store_true", help="print what this spool's node has done, and stop")
     parser.add_argument("--to", metavar="TITLE@HOST:PORT", help="the PACS that gets the results")
     parser.add_argument("--title", default="CALCIDETECT", metavar="AET", help="AE title of the node (CALCIDETECT)")
@@ -191,14 +195,14 @@ def _add_review(commands: Any) -> None:
         "on Ctrl-C. " + NOTICE,
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a folder that scan wrote; or films, scanned first")
-    parser.add_argument("--out", metavar="DIR", help="folder that films are scanned into (review-results)")
+    parser.add_argument("--out", type=_path, metavar="DIR", help="folder that films are scanned into (review-results)")
     parser.add_argument("--reader", metavar="NAME", help=_READER_HELP)
-    parser.add_argument("--root", metavar="DIR", help="folder that film names are relative to")
+    parser.add_argument("--root", type=_path, metavar="DIR", help="folder that film names are relative to")
     parser.add_argument("--port", type=_natural, default=0, metavar="N", help="port to listen on (any free one)")
     parser.add_argument("--no-browser", action="store_true", help="print the page's address, and open no browser")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="worker processes of a scan (1)")
     parser.add_argument("--export", choices=("csv", "json", "coco", "sr"), help="write the decisions, open no page")
-    parser.add_argument("--to", metavar="PATH", help="file or folder of the export")
+    parser.add_argument("--to", type=_path, metavar="PATH", help="file or folder of the export")
 
 
 def _add_fit(commands: Any) -> None:
@@ -209,8 +213,15 @@ def _add_fit(commands: Any) -> None:
         "out, before and after. Use the result with --set score.tables=FILE.",
     )
     parser.add_argument("results", nargs="+", metavar="DIR", help="folders with decisions of calcidetect review")
-    parser.add_argument("--out", required=True, metavar="FILE", help="JSON file for the tables")
-    parser.add_argument("--root", metavar="DIR", help="folder that film names are relative to")
+    parser.add_argument("--out", type=_path, required=True, metavar="FILE", help="JSON file for the tables")
+    parser.add_argument("--root", type=_path, metavar="DIR", help="folder that film names are relative to")
+
+
+def _path(text: str) -> str:
+    """A path that is named: an empty one, as of a shell's variable that is not set, would be the folder one is in."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty; give one, or . for the present folder")
+    return text
 
 
 def _natural(text: str) -> int:

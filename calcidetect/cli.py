@@ -17,11 +17,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from calcidetect.arguments import KINDS, NOTICE, make_parser
 from calcidetect.config import Config, load_config, parse_assignments
-from calcidetect.errors import CalcidetectError, ConfigError, PacsError
+from calcidetect.errors import CalcidetectError, ConfigError, OutputError, PacsError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -43,18 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a film's name may hold what the terminal can't show
     args = make_parser().parse_args(argv)
     try:
-        status = _COMMANDS[args.command](args)
-        sys.stdout.flush()
+        return _COMMANDS[args.command](args)
     except CalcidetectError as error:
         _complain(f"calcidetect: {error}")
         return EXIT_SOME_FAILED if isinstance(error, PacsError) else EXIT_USAGE
     except KeyboardInterrupt:
         _complain("calcidetect: interrupted.")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
-    return status
 
 
 def _scan(args: argparse.Namespace) -> int:
@@ -92,11 +87,11 @@ def _scan_films(args: argparse.Namespace, way: dict[str, Any]) -> int:
     if args.stats:
         from calcidetect.batch.stats import summary
 
-        print("\n".join(summary(results)))
-    print(f"{scanned} of {len(done)} films scanned, {candidates} candidates; results in {args.out}")
+        _say("\n".join(summary(results)))
+    _say(f"{scanned} of {len(done)} films scanned, {candidates} candidates; results in {args.out}")
     if args.send_back:
-        print(f"{dicomweb.send_back(fetched, results, args.out, root=args.root)} DICOM results sent back")
-    print(NOTICE)
+        _say(f"{dicomweb.send_back(fetched, results, args.out, root=args.root)} DICOM results sent back")
+    _say(NOTICE)
     return EXIT_OK if scanned == len(done) else EXIT_SOME_FAILED
 
 
@@ -110,9 +105,9 @@ def _dry_run(args: argparse.Namespace, way: dict[str, Any]) -> int:
         looks = look_at_many(args.paths, args.out, _scan_recipe(args), **way, progress=advance)
     for look in looks:
         named = look.note if look.note.startswith(look.film) else f"{look.film}: {look.note}".removesuffix(": ")
-        print(f"{look.fate:<10}  {_one_line(named)}")
+        _say(f"{look.fate:<10}  {_one_line(named)}")
     counts = {fate: sum(look.fate == fate for look in looks) for fate in ("scan", "done", "unreadable")}
-    print(", ".join(f"{count} {fate}" for fate, count in counts.items()) + "; nothing was written")
+    _say(", ".join(f"{count} {fate}" for fate, count in counts.items()) + "; nothing was written")
     return EXIT_SOME_FAILED if counts["unreadable"] else EXIT_OK
 
 
@@ -148,7 +143,12 @@ def _config(args: argparse.Namespace) -> Config:
 
 
 def _formats(text: str) -> tuple[str, ...]:
-    return () if text == "none" else tuple(word.strip() for word in text.split(","))
+    words = tuple(word.strip() for word in text.split(","))
+    if words == ("none",):
+        return ()
+    if "none" in words:
+        raise ConfigError(f"The format none stands alone, got {text!r}; leave it or the others out.")
+    return words
 
 
 @contextlib.contextmanager
@@ -162,8 +162,9 @@ def _progress() -> Iterator[Progress]:
     with _bar() as advance:
 
         def show(result: FilmResult, done: int, total: int) -> None:
-            if not result.ok or _was_not_searched(result):
-                tqdm.write(_outcome(result), file=sys.stderr)
+            with _unheard():
+                if not result.ok or _was_not_searched(result):
+                    tqdm.write(_outcome(result), file=sys.stderr)
             advance(done, total)
 
         yield show
@@ -178,15 +179,17 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
 
     def advance(done: int, total: int) -> None:
         nonlocal bar
-        if bar is None:
-            bar = tqdm(total=total, initial=done - 1, unit="film", dynamic_ncols=True, disable=None)
-        bar.update(done - bar.n)
+        with _unheard():
+            if bar is None:
+                bar = tqdm(total=total, initial=done - 1, unit="film", dynamic_ncols=True, disable=None)
+            bar.update(done - bar.n)
 
     try:
         yield advance
     finally:
-        if bar is not None:
-            bar.close()
+        with _unheard():
+            if bar is not None:
+                bar.close()
 
 
 _NOT_SEARCHED = {
@@ -236,8 +239,8 @@ def _figure(args: argparse.Namespace) -> int:
         _complain("calcidetect: no film could be scanned, so there is no figure.")
         return EXIT_SOME_FAILED
     write_figure(page, args.out)
-    print(f"{len(films) - len(missing)} of {len(films)} films drawn; figure in {args.out}")
-    print(NOTICE)
+    _say(f"{len(films) - len(missing)} of {len(films)} films drawn; figure in {args.out}")
+    _say(NOTICE)
     return EXIT_SOME_FAILED if missing else EXIT_OK
 
 
@@ -270,9 +273,9 @@ def _inspect(args: argparse.Namespace) -> int:
             facts.append({"film": path, "error": str(error)})
     failed = [item for item in facts if "error" in item]
     if args.json:
-        print(json.dumps(facts, indent=2))
+        _say(json.dumps(facts, indent=2))
     else:
-        print("\n\n".join(_as_text(item) for item in facts if "error" not in item))
+        _say("\n\n".join(_as_text(item) for item in facts if "error" not in item))
         for item in failed:
             _complain(f"calcidetect: {item['error']}")
     return EXIT_SOME_FAILED if failed else EXIT_OK
@@ -291,15 +294,15 @@ def _phantom(args: argparse.Namespace) -> int:
     from calcidetect.phantom.samples import write_samples
 
     for path in write_samples(args.out, kinds=args.kind or KINDS, seed=args.seed, count=args.count):
-        print(path)
+        _say(str(path))
     return EXIT_OK
 
 
 def _evaluate(args: argparse.Namespace) -> int:
     from calcidetect.evaluation import evaluate_results, table
 
-    print(table(evaluate_results(args.results, args.truth, args.out, masks=args.masks, seed=args.seed)))
-    print(f"Numbers and pictures in {args.out}")
+    _say(table(evaluate_results(args.results, args.truth, args.out, masks=args.masks, seed=args.seed)))
+    _say(f"Numbers and pictures in {args.out}")
     return EXIT_OK
 
 
@@ -320,7 +323,7 @@ def _simulate(args: argparse.Namespace) -> int:
     films = simulate_films(args.paths, args.out, recipe=recipe, soft=soft, progress=tell)
     done = [film for film in films if not film.error]
     deposits = sum(len(record["deposits"]) for film in done for record in film.records)
-    print(f"{len(done)} of {len(films)} films simulated, {deposits} deposits; results in {args.out}")
+    _say(f"{len(done)} of {len(films)} films simulated, {deposits} deposits; results in {args.out}")
     return EXIT_OK if len(done) == len(films) else EXIT_SOME_FAILED
 
 
@@ -329,7 +332,7 @@ def _node(args: argparse.Namespace) -> int:
 
     root = Path(args.spool)
     if args.status:
-        print(_as_text(spool.status(root)))
+        _say(_as_text(spool.status(root)))
         return EXIT_OK
     if not args.to:
         raise ConfigError("A node needs a PACS to send results to; give it as --to TITLE@HOST:PORT.")
@@ -351,8 +354,8 @@ def _fit(args: argparse.Namespace) -> int:
 
     with _stoppable(), _bar() as advance:
         trial = refit_scores(args.results, args.out, root=args.root, progress=advance)
-    print("\n".join(trial.lines))
-    print(f"tables in {args.out}; use them with --set score.tables={args.out}")
+    _say("\n".join(trial.lines))
+    _say(f"tables in {args.out}; use them with --set score.tables={args.out}")
     return EXIT_OK
 
 
@@ -371,7 +374,7 @@ def _export(folder: RunFolder, args: argparse.Namespace) -> int:
     from calcidetect.review.exports import write_export
 
     for path in write_export(args.export, folder, DecisionStore(folder.folder), Path(args.to)):
-        print(path)
+        _say(str(path))
     return EXIT_OK
 
 
@@ -381,7 +384,7 @@ def _serve(folder: RunFolder, args: argparse.Namespace) -> int:
     from calcidetect.review.server import serve
 
     def opened(address: str) -> None:
-        print(f"Films and decisions in {folder.folder}. {NOTICE}\n{address}", flush=True)
+        _say(f"Films and decisions in {folder.folder}. {NOTICE}\n{address}")
         if not args.no_browser:
             webbrowser.open(address)
 
@@ -419,8 +422,8 @@ def _settings(args: argparse.Namespace) -> int:
         for item in dataclasses.fields(getattr(Config(), section.name)):
             about = item.metadata
             bounds = f"{about['low']} to {about['high']} " if "low" in about else ""
-            print(f"{section.name}.{item.name} = {item.default}  ({bounds}{about['unit']})")
-            print(f"    {about['help']}")
+            _say(f"{section.name}.{item.name} = {item.default}  ({bounds}{about['unit']})")
+            _say(f"    {about['help']}")
     return EXIT_OK
 
 
@@ -428,8 +431,35 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def _say(text: str) -> None:
+    """Print a result. When the reader of a pipe, such as head, has seen enough, the work and its status go on."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _silence(sys.stdout)
+    except OSError as error:
+        _silence(sys.stdout)
+        raise OutputError(f"The output can't be written: {error.strerror}; send it elsewhere.") from error
+
+
 def _complain(text: str) -> None:
-    print(_one_line(text), file=sys.stderr)
+    with _unheard():
+        print(_one_line(text), file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Go on when progress and complaints can't be told to anybody."""
+    try:
+        yield
+    except OSError:
+        _silence(sys.stderr)
+
+
+def _silence(stream: TextIO) -> None:
+    """Let what is left for a stream, and what follows, go nowhere: else Python's own end fails of it."""
+    with contextlib.suppress(OSError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

@@ -241,7 +241,7 @@ def _like(old: Any, given: Any, *, key: str) -> Any:
     kind = "a whole number" if isinstance(old, int) else "a number" if isinstance(old, float) else "text"
     try:
         value = type(old)(given)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:  # the last of an int that is to be infinite
         raise ConfigError(f"{key} must be {kind}, got {given!r}.") from error
     if isinstance(given, bool) or (isinstance(given, float) and isinstance(old, int) and value != given):
         raise ConfigError(f"{key} must be {kind}, got {given!r}.")

@@ -69,7 +69,7 @@ def parse_tables(text: str) -> BoostedTables:
         feature=np.array(content["feature"], np.intp),
         threshold=np.array(content["threshold"], np.float32),
         leaf=np.array(content["leaf"], np.float32),
-        bias=content["bias"],
+        bias=float(content["bias"]),
     )
 
 

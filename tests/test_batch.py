@@ -3,6 +3,7 @@ import csv
 import dataclasses
 import json
 import os
+import signal
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from small_scans import in_this_process, small_scan
 from calcidetect import __version__, pipeline
 from calcidetect.batch import film_task, workers
 from calcidetect.batch import run as batch
+from calcidetect.batch.journal import Journal
 from calcidetect.batch.names import output_names
 from calcidetect.batch.run import scan_many
 from calcidetect.batch.workers import worker_processes
@@ -159,8 +161,77 @@ def test_resume_refuses_results_of_other_settings(films, tmp_path, changes, name
 def test_resume_refuses_tables_without_the_journal_that_made_them(films, tmp_path):
     scan_many(films, tmp_path / "out")
     (tmp_path / "out/journal.sqlite").unlink()
-    with pytest.raises(ConfigError, match=r"holds tables but no journal\.sqlite"):
+    with pytest.raises(ConfigError, match=r"holds tables but no journal\.sqlite.*; choose another folder"):
         scan_many(films, tmp_path / "out", resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("place", ["", "../films", "../link"])
+def test_a_run_replaces_no_manifest_that_it_reads(films, tmp_path, place, resume):
+    manifest = tmp_path / "films/films.csv"
+    manifest.write_text("path\na.png\n")
+    (tmp_path / "link").symlink_to(tmp_path / "films")
+    with pytest.raises(ConfigError, match=r"films\.csv would be replaced by a result; choose another folder"):
+        scan_many(iter([manifest]), tmp_path / "films" / place, resume=resume)
+    assert manifest.read_text() == "path\na.png\n"
+
+
+def test_a_run_replaces_no_film_that_it_reads(films, tmp_path):
+    own = tmp_path / "films/a.bone.png"
+    own.write_bytes(b"film")
+    with pytest.raises(ConfigError, match=r"a\.bone\.png would be replaced by a result"):
+        scan_many([films[0], own], tmp_path / "films", formats=["bone"])
+    assert own.read_bytes() == b"film"
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", ["films.csv", "candidates.csv"])
+def test_a_run_replaces_no_table_of_another_program(films, tmp_path, name, resume):
+    own = tmp_path / "films" / name
+    own.write_text("film,note\nold,mine\n")
+    with pytest.raises(ConfigError, match=f"{name} is no table of calcidetect; choose another folder"):
+        scan_many(films, tmp_path / "films", resume=resume)
+    assert own.read_text() == "film,note\nold,mine\n"
+
+
+USERS_FILES = ("coco.json", "films.parquet", "index.html", "identifiers.csv")
+
+
+@pytest.mark.parametrize("formats", [["json"], []])
+def test_a_run_removes_no_files_that_none_has_written(films, tmp_path, formats):
+    out = tmp_path / "out"
+    scan_many(films, out, formats=formats)
+    users = [name for name in USERS_FILES if not (out / name).exists()]
+    for name in users:
+        (out / name).write_text("mine")
+    scan_many(films, out, formats=formats)
+    assert len(users) >= 3
+    assert {(out / name).read_text() for name in users} == {"mine"}
+
+
+def test_a_first_run_removes_no_files(films, tmp_path):
+    for name in USERS_FILES:
+        (tmp_path / name).write_text("mine")
+    scan_many(films, tmp_path, formats=[])
+    assert {(tmp_path / name).read_text() for name in USERS_FILES} == {"mine"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("index.html", {}),
+        ("run.json", {"formats": []}),
+        ("coco.json", {"formats": ["coco"]}),
+        ("identifiers.csv", {"keep_identifiers": True}),
+    ],
+)
+def test_a_first_run_replaces_no_file(films, tmp_path, name, options):
+    own = tmp_path / "films" / name
+    own.write_text("mine")
+    with pytest.raises(ConfigError, match=f"holds another {name}, which a run would replace; choose another folder"):
+        scan_many(films, own.parent, **options)
+    assert [path.name for path in own.parent.iterdir() if path.suffix != ".png"] == [name]
+    assert own.read_text() == "mine"
 
 
 def test_without_resume_everything_is_scanned_again(films, tmp_path, scanner):
@@ -212,6 +283,13 @@ def test_impossible_option_is_refused_before_anything_is_written(films, tmp_path
     with pytest.raises(ConfigError, match=sentence):
         scan_many(films, tmp_path / "out", **option)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_a_name_is_refused(films, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="folder for the results has no name; give one"):
+        scan_many(films, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["films"]
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(films, tmp_path):
@@ -317,6 +395,24 @@ def test_film_that_failed_leaves_no_files(films, tmp_path, monkeypatch):
     failing_at(monkeypatch, films[1], UnreadableFile("b.png is torn; fetch it again."))
     scan_many(films, out, formats=["json", "bone"], resume=True)
     assert {path.name for path in out.glob("[abc].*")} == {"a.json", "a.bone.png", "b.txt", "c.json", "c.bone.png"}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_film_whose_files_another_film_has_replaced_is_scanned_again(tmp_path, scanner, monkeypatch, killed):
+    films = [tmp_path / side / "x.png" for side in "AB"]
+    for film in films:
+        film.parent.mkdir()
+        film.write_bytes(b"film")
+    out = tmp_path / "out"
+    scan_many(films[0], out, formats=["json"])
+    with monkeypatch.context() as second_run:
+        if killed:  # after the film's files were written, and before that is noted
+            second_run.setattr(Journal, "record", lambda *told, **more: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt) if killed else contextlib.nullcontext():
+            scan_many(films[1], out, formats=["json"])
+    scan_many(films[0], out, formats=["json"], resume=True)
+    assert [film for film, _ in scanner] == [str(film) for film in (films[0], films[1], films[0])]
+    assert json.loads((out / "x.json").read_text())["source"]["path"] == str(films[0])
 
 
 def test_film_of_which_the_manifest_tells_something_new_is_scanned_again(films, tmp_path, scanner):
@@ -426,6 +522,16 @@ def test_errors_name_a_film_as_the_tables_do(films, tmp_path, monkeypatch):
     failing_at(monkeypatch, films[1], UnreadableFile(f"{films[1]} is empty; fetch it again."))
     results = scan_many(films, tmp_path / "out", root=tmp_path)
     assert results[1].film["error"] == "films/b.png is empty; fetch it again."
+
+
+@pytest.mark.parametrize("name", ["two  spaces", "line\nbreak"])
+def test_errors_tell_no_folder_above_the_root_whatever_it_is_called(tmp_path, monkeypatch, name):
+    film = tmp_path / name / "films" / name / "a.png"
+    film.parent.mkdir(parents=True)
+    film.write_bytes(b"film")
+    failing_at(monkeypatch, str(film), UnreadableFile(f"{film} is empty; fetch it again."))
+    (result,) = scan_many(film, tmp_path / "out", root=tmp_path / name / "films")
+    assert result.film["error"] == f"{' '.join(name.split())}/a.png is empty; fetch it again."
 
 
 def test_side_of_the_manifest_overrules_the_header_and_is_flagged(films, tmp_path):

@@ -1,8 +1,11 @@
+import contextlib
 import csv
+import io
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -111,8 +114,9 @@ def test_of_a_picture_without_bone_the_line_says_what_to_do(tmp_path, capsys):
     assert "photograph.png: 0 candidates. It has many colours, so it was not searched; if it is" in said
 
 
-def test_format_none_writes_the_tables_alone(fake_pipeline, film, tmp_path):
-    assert run("scan", film, "--out", tmp_path / "out", "--format", "none") == 0
+@pytest.mark.parametrize("none", ["none", " none "])
+def test_format_none_writes_the_tables_alone(fake_pipeline, film, tmp_path, none):
+    assert run("scan", film, "--out", tmp_path / "out", "--format", none) == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == TABLES
 
 
@@ -343,6 +347,7 @@ def test_every_candidate_is_reported_at_score_0_and_best_first(tmp_path):
         (["--dry-run", "--jobs", "0"], "jobs must be 1 or more, got 0"),
         (["--format", "nonsense"], "no output format 'nonsense'; choose from png"),
         (["--format", ""], "no output format ''"),
+        (["--format", "png, none"], "format none stands alone, got 'png, none'; leave it or the others out"),
         (["--region", "nonsense"], "no region 'nonsense'; choose auto, chest"),
         (["--frobnicate"], "unrecognized arguments: --frobnicate"),
     ],
@@ -356,6 +361,23 @@ def test_wrong_option_is_one_sentence_and_status_2(film, tmp_path, capsys, words
     assert not (tmp_path / "out").exists()
 
 
+_WITHOUT_BIAS = '{"names": ["area"], "feature": [[0]], "threshold": [[0]], "leaf": [[0, 1]], "bias": "none"}'
+
+
+@pytest.mark.parametrize(
+    "content", ["no tables", "{}", "[]", '{"names": ["area"], "feature": 1}', _WITHOUT_BIAS, "\xff"]
+)
+def test_tables_that_are_none_leave_earlier_results_alone(fake_pipeline, film, tmp_path, capsys, content):
+    out, tables = tmp_path / "out", tmp_path / "tables.json"
+    run("scan", film, "--out", out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    tables.write_bytes(content.encode("latin-1"))
+    for more in ([], ["--dry-run"]):
+        assert run("scan", film, "--out", out, "--set", f"score.tables={tables}", *more) == 2
+        assert f"{tables} holds no tables of the scorer" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
 @pytest.mark.parametrize("words", [[], ["scan"], ["scan", "film.png"], ["scan", "--out", "x"], ["nonsense"]])
 def test_incomplete_command_has_status_2(words, capsys):
     assert run(*words) == 2
@@ -367,6 +389,24 @@ def test_folder_without_films_has_status_2(tmp_path, capsys):
     (tmp_path / "empty" / "notes.txt").write_text("no film")
     assert run("scan", tmp_path / "empty", "--out", tmp_path / "out") == 2
     assert "empty holds no films" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["scan", "film.png", "--out", ""],
+        ["scan", "film.png", "--out", "", "--dry-run"],
+        ["scan", "film.png", "--out", "out", "--root", ""],
+        ["phantom", "--out", ""],
+        ["evaluate", "out", "--truth", "truth.json", "--out", ""],
+        ["review", "film.png", "--out", "", "--export", "csv", "--to", "reading.csv"],
+    ],
+)
+def test_empty_name_of_a_folder_has_status_2(film, monkeypatch, capsys, words):
+    monkeypatch.chdir(film.parent)
+    assert run(*words) == 2
+    assert "the name is empty; give one, or . for the present folder" in capsys.readouterr().err
+    assert [path.name for path in film.parent.iterdir()] == ["film.png"]
 
 
 @pytest.mark.parametrize("place", ["film.png", "film.png/below"])
@@ -503,6 +543,36 @@ def test_inspect_of_a_bad_film_is_one_sentence(tmp_path, capsys, name):
 # --- the other commands -----------------------------------------------------------------------------------------------
 
 
+LONG = "a" * 300  # of more bytes than a file system takes
+
+
+@pytest.mark.parametrize("manifest", [False, True])
+def test_film_that_cannot_be_reached_stops_no_other(fake_pipeline, film, tmp_path, manifest):
+    bad = tmp_path / f"bad{LONG}.png"
+    (tmp_path / "list.csv").write_text(f"path\n{bad}\n{film}\n")
+    given = [tmp_path / "list.csv"] if manifest else [bad, film]
+    assert run("scan", *given, "--out", tmp_path / "out", "--resume") == 1
+    assert [row["status"] for row in films_of(tmp_path / "out")] == ["failed", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "sentence"),
+    [
+        (["inspect", f"{LONG}.png"], 1, f"{LONG}.png can't be opened: file name too long; check its path."),
+        (["scan", LONG, "--out", "out", "--dry-run", "--resume"], 1, ""),
+        (["scan", "film.png", "--out", LONG, "--dry-run", "--resume"], 1, ""),
+        (["evaluate", LONG, "--truth", "truth.json", "--out", "out"], 2, f"{LONG} holds no films.csv; give a folder"),
+        (["figure", LONG, "--out", "figure.png"], 1, f"{LONG} can't be opened: file name too long; check its path."),
+        (["figure", "film.png", "--out", f"{LONG}/figure.png"], 2, "of the figure doesn't exist; make it first"),
+        (["simulate", LONG, "--out", "out", "--seed", "1"], 1, f"{LONG} can't be opened: file name too long"),
+    ],
+)
+def test_path_that_cannot_be_reached_is_one_sentence(film, monkeypatch, capsys, *, words, status, sentence):
+    monkeypatch.chdir(film.parent)
+    assert run(*words) == status
+    assert sentence in capsys.readouterr().err
+
+
 def test_inspect_prints_what_the_reader_understood(ramp, capsys):
     assert run("inspect", ramp) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
@@ -575,6 +645,51 @@ def test_closed_pipe_is_no_traceback():
     ) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("progress", [subprocess.STDOUT, subprocess.DEVNULL])
+def test_closed_pipe_neither_stops_a_run_nor_changes_its_status(tmp_path, progress):
+    films = [tmp_path / "a.png", tmp_path / "b.png"]
+    for film in films:
+        film.touch()  # an empty file is no film
+    command = [sys.executable, "-m", "calcidetect", "scan", *films, "--out", tmp_path / "out"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=progress) as process:
+        process.stdout.close()
+    assert process.returncode == 1
+    assert len(films_of(tmp_path / "out")) == 2
+    with contextlib.closing(sqlite3.connect(tmp_path / "out/journal.sqlite")) as journal:
+        assert journal.execute("SELECT count(ended) FROM runs").fetchone() == (1,), "the run came to its end"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is always full")
+def test_output_that_cannot_be_written_is_one_sentence():
+    command = [sys.executable, "-m", "calcidetect", "settings"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.stderr == b"calcidetect: The output can't be written: No space left on device; send it elsewhere.\n"
+    assert done.returncode == 2
+
+
+class _Unread(io.StringIO):
+    """A terminal that is gone."""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_bar_that_nobody_sees_does_not_stop_a_run(fake_pipeline, film, tmp_path, monkeypatch, capsys):
+    bad = tmp_path / "bad.png"
+    bad.touch()
+    monkeypatch.setattr(sys, "stderr", _Unread())
+    assert run("scan", bad, film, "--out", tmp_path / "out") == 1
+    assert [row["status"] for row in films_of(tmp_path / "out")] == ["failed", "ok"]
+    assert "1 of 2 films scanned" in capsys.readouterr().out
 
 
 # --- what users are told ----------------------------------------------------------------------------------------------

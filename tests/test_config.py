@@ -36,6 +36,8 @@ def test_the_hash_changes_with_any_setting():
         ({"bone.threshold": True}, "must be a number"),
         ({"detect.max_seeds": 100.5}, "must be a whole number"),
         ({"detect.max_seeds": "100.5"}, "must be a whole number"),
+        ({"grid.longest_px": float("inf")}, "must be a whole number"),
+        ({"grid.longest_px": float("nan")}, "must be a whole number"),
         ({"bone.threshold": float("nan")}, "from 0.0 to 1.0"),
     ],
 )

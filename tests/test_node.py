@@ -18,6 +18,7 @@ from small_scans import in_this_process
 from calcidetect.batch import film_task
 from calcidetect.batch import run as batch
 from calcidetect.cli import main
+from calcidetect.config import Config
 from calcidetect.errors import ConfigError, PacsError, UnreadableFile
 from calcidetect.node import receive, run_node, spool
 from calcidetect.node.analyse import MAX_TRIES, Recipe, analyse_next
@@ -352,6 +353,12 @@ def test_only_dicom_results_can_be_sent():
         Recipe(formats=("sr", "png"))
     with pytest.raises(ConfigError, match="sends sr, sc, seg, gsps, not nothing; choose"):
         Recipe(formats=())
+
+
+def test_a_node_does_not_start_with_tables_that_are_none(tmp_path):
+    (tmp_path / "tables.json").write_text("no tables")
+    with pytest.raises(ConfigError, match="holds no tables of the scorer"):
+        Recipe(config=Config().replace({"score.tables": str(tmp_path / "tables.json")}))
 
 
 # --- sending ----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ import io
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import cv2
 import imagecodecs
@@ -337,6 +338,15 @@ def test_missing_file_and_folder_are_refused(tmp_path):
         load(tmp_path)
 
 
+def test_film_in_a_closed_folder_is_named(tmp_path, monkeypatch):
+    def closed(path, **how):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", closed)
+    with pytest.raises(UnreadableFile, match=r"film\.png can't be opened: permission denied; check its permissions"):
+        load(tmp_path / "film.png")
+
+
 SEEDS = {
     "dicom": dicom_bytes(FILM, PixelSpacing=[0.2, 0.2]),
     "compressed": dicom_bytes(
@@ -373,6 +383,25 @@ def test_folder_gives_its_films_in_order(tmp_path):
     (tmp_path / "notes.txt").write_text("no film")
     found = list(find_films([tmp_path, tmp_path / "a.png"]))
     assert found == [tmp_path / "a.png", tmp_path / "b" / "1.dcm", tmp_path / "b" / "2"]
+
+
+def test_folders_behind_links_are_searched_once(tmp_path):
+    for name in ("top/b/1.png", "top/b/loop/2.png", "apart/3.png", "apart/sub/4.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"film")
+    for link, target in {
+        "top/a": "b",  # met before its target
+        "top/b/loop/up": "../..",
+        "top/b/c": "../../apart",
+        "apart/d": "../apart/sub",
+        "apart/e": ".",
+        "top/gone": "nowhere",
+        "top/.hidden": "../apart",
+    }.items():
+        (tmp_path / link).symlink_to(target)
+    found = [path.relative_to(tmp_path / "top").as_posix() for path in find_films([tmp_path / "top"])]
+    assert found == ["b/1.png", "b/loop/2.png", "b/c/3.png", "b/c/sub/4.png"]
+    assert list(find_films([tmp_path / "top/b/c/d"])) == [tmp_path / "top/b/c/d/4.png"]
 
 
 def test_folder_without_films_is_an_error(tmp_path):

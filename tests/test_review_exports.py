@@ -1,6 +1,7 @@
 """What readers decided, written for other programs; decisions as truth; a fit on them."""
 
 import csv
+import dataclasses
 import io
 import json
 import shutil
@@ -22,7 +23,7 @@ from calcidetect.errors import ConfigError, EvaluationError, ReadError
 from calcidetect.evaluation.decided import read_decided
 from calcidetect.review import opened_run
 from calcidetect.review.decisions import DecisionStore
-from calcidetect.review.run_folder import RunFolder
+from calcidetect.review.run_folder import RunFolder, is_run_folder
 
 
 @pytest.fixture
@@ -188,6 +189,15 @@ def test_a_journal_of_another_version_is_refused(folder):
 
 
 # --- truth and fit ----------------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_reached_is_not_there(folder):
+    film, unreachable = folder.film(1), Path("a" * 300)  # of more bytes than a file system takes
+    assert not is_run_folder(unreachable)
+    with pytest.raises(EvaluationError, match="is not there; decide on films"):
+        read_decided(unreachable / "decisions.sqlite")
+    with pytest.raises(ReadError, match="is not there any more; bring it back"):
+        folder.path(dataclasses.replace(film, result=dataclasses.replace(film.result, film={"film": "a" * 300})))
 
 
 def test_accepted_and_drawn_marks_of_reviewed_films_are_the_truth(folder):

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ import misbehaving
 import pytest
 
 from calcidetect.batch.worker import WorkerLost
-from calcidetect.batch.workers import Here, ProcessExecutor, call_apart, run_tasks
+from calcidetect.batch.workers import Here, ProcessExecutor, call_apart, run_tasks, worker_processes
 
 ROOT = Path(__file__).parents[1]
 SQUARES = {number: number * number for number in range(7)}
@@ -66,6 +67,15 @@ def test_a_task_that_never_ends_costs_only_itself(pool):
     outcomes = list(run_tasks(misbehaving.never_end_at_3, range(7), executor=pool))
     assert {task: result for task, result, _ in outcomes} == SQUARES | {3: None}
     assert next(trouble for _, _, trouble in outcomes if trouble).startswith("It took longer than 1 s and was stopped")
+
+
+@pytest.mark.parametrize("time_out_s", [float("inf"), 1e10])
+def test_a_time_without_end_is_no_limit(time_out_s, monkeypatch):
+    lost = []
+    monkeypatch.setattr(threading, "excepthook", lost.append)
+    with worker_processes(1, time_out_s) as pool:
+        assert pool.submit(abs, -1).result() == 1
+    assert lost == []
 
 
 def test_errors_of_a_function_reach_the_caller(pool):

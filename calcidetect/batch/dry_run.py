@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from calcidetect.batch.film_task import Recipe, Task
-from calcidetect.batch.inputs import given_films
+from calcidetect.batch.inputs import given_films, listed_paths
 from calcidetect.batch.journal import look_into_journal
-from calcidetect.batch.run import open_pool, plan
+from calcidetect.batch.run import check_folder, named_folder, open_pool, plan
 from calcidetect.batch.workers import check_limits, run_tasks
 from calcidetect.errors import CalcidetectError
 from calcidetect.reading import readers
@@ -74,9 +73,12 @@ def look_at_many(
         As `calcidetect.scan_many` would.
     """
     check_limits(jobs, time_out_s)
-    films = given_films(paths, root=root)
-    finished = look_into_journal(Path(out), recipe.record()) if resume else {}
-    tasks, _ = plan(films, Path(out), recipe, finished)
+    folder = named_folder(out)
+    given = listed_paths(paths)
+    films = given_films(given, root=root)
+    check_folder(folder, given, films, recipe, resume=resume)
+    finished = look_into_journal(folder, recipe.record()) if resume else {}
+    tasks, _ = plan(films, folder, recipe, finished)
     looks = {film.film: Look(film=film.film, fate="done") for film in films}
     with open_pool(None, len(films), jobs, time_out_s) as pool:
         for number, (task, look, trouble) in enumerate(run_tasks(_look, tasks, executor=pool), start=1):

@@ -17,6 +17,7 @@ from calcidetect.batch.inputs import GivenFilm
 from calcidetect.batch.journal import Footing
 from calcidetect.batch.results import FilmResult
 from calcidetect.batch.run_files import RUN_FORMATS
+from calcidetect.candidates.score import tables_of
 from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError, ConfigError
 from calcidetect.formats.shapes import flat_outline
@@ -45,6 +46,8 @@ class Recipe:
         readers.check_spacing(self.spacing_mm)
         if self.min_score is not None and not 0 <= self.min_score <= 1:
             raise ConfigError(f"The lowest score must lie between 0 and 1, got {self.min_score}.")
+        if self.config.score.tables:  # told once, before anything is done, and not of each film
+            tables_of(self.config.score.tables)
 
     def record(self) -> dict[str, Any]:
         """Everything that decides the results, as JSON knows it."""
@@ -95,7 +98,7 @@ def scan_film(task: Task) -> FilmResult:
         _write(scan, task, path)
         return _result(scan, task, file_hash=file_hash, seconds=time.perf_counter() - started)
     except Exception as error:  # the one place that may: a film must not stop the others
-        sentence = _sentence(error).replace(path, film.film)
+        sentence = " ".join(_sentence(error).replace(path, film.film).split())
         return failed_result(task, sentence[:_MAX_ERROR_LENGTH], seconds=time.perf_counter() - started)
 
 
@@ -166,13 +169,11 @@ def failed_result(task: Task, error: str, *, seconds: float = 0.0) -> FilmResult
 
 
 def _sentence(error: Exception) -> str:
-    """One line on what went wrong; for an error that nobody foresaw, with its place."""
+    """What went wrong; for an error that nobody foresaw, with its place."""
     if isinstance(error, CalcidetectError):
-        text = str(error)
-    elif isinstance(error, MemoryError) or getattr(error, "code", None) == _OPENCV_NO_MEMORY:
-        text = "The film needs more memory than there is."
-    else:
-        frames = traceback.extract_tb(error.__traceback__)
-        place = [frame for frame in frames if Path(__file__).parents[1] in Path(frame.filename).parents][-1]
-        text = f"Unexpected {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"
-    return " ".join(text.split())
+        return str(error)
+    if isinstance(error, MemoryError) or getattr(error, "code", None) == _OPENCV_NO_MEMORY:
+        return "The film needs more memory than there is."
+    frames = traceback.extract_tb(error.__traceback__)
+    place = [frame for frame in frames if Path(__file__).parents[1] in Path(frame.filename).parents][-1]
+    return f"Unexpected {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"

@@ -78,16 +78,20 @@ def given_films(paths: StrPath | Iterable[StrPath], *, root: StrPath | None = No
     >>> [film.film for film in given_films(["films/a.dcm", "films/b.png", "films/a.dcm"], root="films")]
     ['a.dcm', 'b.png']
     """
-    several = [paths] if isinstance(paths, str | os.PathLike) else paths
     films: dict[str, GivenFilm] = {}
-    for path in several:
+    for path in listed_paths(paths):
         for film in _films_of(Path(path)):
             films.setdefault(os.path.abspath(film.path), film)
     return tuple(films.values()) if root is None else tuple(_below(Path(root), film) for film in films.values())
 
 
+def listed_paths(paths: StrPath | Iterable[StrPath]) -> tuple[StrPath, ...]:
+    """One path or several as a sequence."""
+    return (paths,) if isinstance(paths, str | os.PathLike) else tuple(paths)
+
+
 def _films_of(path: Path) -> Iterator[GivenFilm]:
-    if path.suffix.lower() in _MANIFEST_SUFFIXES and not path.is_dir():
+    if path.suffix.lower() in _MANIFEST_SUFFIXES and not os.path.isdir(path):
         yield from _listed(path)
         return
     for film in find_films(_matches(path)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -164,6 +165,17 @@ class Journal:
                 ),
             )
 
+    def hand_over(self, names: Mapping[str, str]) -> None:
+        """Forget other films whose files films of this run are about to replace; `names` are of its output files.
+
+        Not only once such a film is done: a run that is killed has perhaps replaced a file that it never noted.
+        """
+        owners = {name.casefold(): film for film, name in names.items()}  # some file systems know no upper case
+        with self._transaction() as change:
+            rows = change.execute("SELECT film, name FROM films").fetchall()
+            lost = [(_bytes(film),) for film, name in rows if owners.get(name.casefold(), film) != film]
+            change.executemany("DELETE FROM films WHERE film = CAST(? AS TEXT)", lost)
+
     def record(self, result: FilmResult, *, position: int, footing: Footing) -> None:
         """Put a film's result on the disk, in one transaction, in the place of any before it."""
         row = {
@@ -225,7 +237,7 @@ def look_into_journal(folder: Path, recipe: Mapping[str, Any]) -> dict[str, Foot
         When the last run had another recipe.
     """
     path = folder / JOURNAL_FILE
-    if not path.exists():
+    if not os.path.exists(path):
         return {}
     with plainly(path), contextlib.closing(read_only(path)) as connection:
         return Journal(connection, folder).look(recipe)

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from calcidetect import writers
 from calcidetect.batch.film_task import Recipe, Task, failed_result, hash_of_file, scan_film
-from calcidetect.batch.inputs import GivenFilm, given_films
+from calcidetect.batch.inputs import GivenFilm, given_films, listed_paths
 from calcidetect.batch.journal import JOURNAL_FILE, Footing, Journal, open_journal
 from calcidetect.batch.names import output_names
 from calcidetect.batch.results import Progress
-from calcidetect.batch.run_files import FILMS_TABLE, begin_run_files, write_run_files
+from calcidetect.batch.run_files import TABLES, begin_run_files, run_file_names, write_run_files
 from calcidetect.batch.stored_results import StoredResults
 from calcidetect.batch.workers import check_limits, run_tasks, worker_processes
 from calcidetect.config import Config
@@ -130,8 +130,11 @@ def scan_films(
 ) -> StoredResults:
     """Do what `scan_many` does, by a recipe."""
     check_limits(jobs, time_out_s)
-    films = given_films(paths, root=root)
-    folder = _made(Path(out), resume=resume)
+    folder = named_folder(out)
+    given = listed_paths(paths)
+    films = given_films(given, root=root)
+    check_folder(folder, given, films, recipe, resume=resume)
+    writers.make_folder(folder)
     with open_journal(folder) as journal:
         tasks = _begin(journal, folder, films, recipe, resume=resume)
         try:
@@ -143,14 +146,44 @@ def scan_films(
         return journal.results().closed()
 
 
-def _made(folder: Path, *, resume: bool) -> Path:
-    """The folder of results, made when missing."""
-    writers.make_folder(folder)
-    if resume and (folder / FILMS_TABLE).exists() and not (folder / JOURNAL_FILE).exists():
+def named_folder(out: StrPath) -> Path:
+    """The folder of results; ConfigError for an empty name, which would be the folder that one is in."""
+    if not os.fspath(out):
+        raise ConfigError("The folder for the results has no name; give one, or . for the present folder.")
+    return Path(out)
+
+
+def check_folder(
+    folder: Path, given: Sequence[StrPath], films: Sequence[GivenFilm], recipe: Recipe, *, resume: bool
+) -> None:
+    """Raise ConfigError when a run into this folder would replace what it reads, or what no run has written."""
+    written = _files_of_run(films, recipe)
+    for path in (*(os.fspath(path) for path in given), *(film.path for film in films)):
+        if os.path.basename(path) in written and os.path.realpath(os.path.dirname(path)) == os.path.realpath(folder):
+            raise ConfigError(f"{path} would be replaced by a result; choose another folder for the results.")
+    if not os.path.exists(folder / JOURNAL_FILE):
+        _check_unknown_folder(folder, recipe, resume=resume)
+
+
+def _files_of_run(films: Sequence[GivenFilm], recipe: Recipe) -> set[str]:
+    names = output_names([film.film for film in films]).values()
+    suffixes = [writers.FORMATS[name].suffix for name in recipe.film_formats]
+    of_all = run_file_names(recipe.formats, identified=recipe.keep_identifiers)
+    return {JOURNAL_FILE, *of_all, *(f"{name}{suffix}" for name in names for suffix in suffixes)}
+
+
+def _check_unknown_folder(folder: Path, recipe: Recipe, *, resume: bool) -> None:
+    """Of a folder without a journal: its tables must be ours, and nothing else in the way of a run."""
+    tables = [name for name in TABLES if os.path.exists(folder / name)]
+    for name in tables:
+        writers.read_table(folder / name, TABLES[name])
+    if tables and resume:
         raise ConfigError(
-            f"{folder} holds tables but no {JOURNAL_FILE}, so nothing tells how they were made; run without --resume."
+            f"{folder} holds tables but no {JOURNAL_FILE}, so nothing tells how they were made; choose another folder."
         )
-    return folder
+    files = run_file_names(recipe.formats, identified=recipe.keep_identifiers)
+    if not tables and (others := [name for name in files if os.path.exists(folder / name)]):
+        raise ConfigError(f"{folder} holds another {others[0]}, which a run would replace; choose another folder.")
 
 
 def open_pool(
@@ -169,9 +202,11 @@ def _begin(
     record = recipe.record()
     before, dropped = journal.begin(record, resume=resume)
     _remove_files(folder, dropped, before.get("formats", ()))
-    begin_run_files(folder, record, anew=not resume)
+    begin_run_files(folder, record, before=None if resume else before)
     tasks, kept = plan(films, folder, recipe, journal.finished() if resume else {})
     journal.keep((task.position, task.film.film, task.footing) for task in kept)
+    if recipe.film_formats:
+        journal.hand_over({task.film.film: task.footing.name for task in tasks})
     return tasks
 
 
@@ -179,7 +214,8 @@ def _remove_files(folder: Path, names: Iterable[str], formats: Iterable[str]) ->
     suffixes = [writers.FORMATS[name].suffix for name in formats if name in writers.FORMATS]
     for name in names:
         for suffix in suffixes:
-            (folder / f"{name}{suffix}").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # none there, or none can be: its name is too long
+                (folder / f"{name}{suffix}").unlink()
 
 
 def plan(

@@ -20,6 +20,9 @@ GALLERY_FILE = "index.html"
 COCO_FILE = "coco.json"
 PARQUET_FILES = ("films.parquet", "candidates.parquet")
 
+TABLES = {FILMS_TABLE: FILM_COLUMNS, CANDIDATES_TABLE: CANDIDATE_COLUMNS}
+"""The tables that every run writes, and their columns."""
+
 RUN_FORMATS = {"coco": "", "parquet": "pyarrow"}
 """Output formats of all films together, and the extra library that each needs."""
 
@@ -28,13 +31,32 @@ _WHOLE_COLUMNS = {"rows", "cols", "n_candidates", "id", "x0", "y0", "x1", "y1"}
 _PARQUET_CHUNK = 10_000  # rows held in memory
 
 
-def begin_run_files(folder: Path, recipe: Mapping[str, Any], *, anew: bool) -> None:
-    """Write the settings of a run; anew, replace what an earlier one has left of all films by empty tables."""
-    if anew:
-        for name in (IDENTIFIERS_TABLE, GALLERY_FILE, COCO_FILE, *PARQUET_FILES):
+def run_file_names(formats: Sequence[str], *, identified: bool) -> tuple[str, ...]:
+    """Names of the files on all films that a run of these formats writes; `identified` when it tells patients."""
+    return (
+        *(*TABLES, RUN_FILE),
+        *((IDENTIFIERS_TABLE,) if identified else ()),
+        *((GALLERY_FILE,) if formats else ()),
+        *((COCO_FILE,) if "coco" in formats else ()),
+        *(PARQUET_FILES if "parquet" in formats else ()),
+    )
+
+
+def begin_run_files(folder: Path, recipe: Mapping[str, Any], *, before: Mapping[str, Any] | None) -> None:
+    """Write the settings of a run, and replace what another has left of all films by empty tables.
+
+    `before` is the recipe of that run, empty when there was none; None when it goes on.
+    """
+    if before is not None:
+        for name in _left_by(before):
             (folder / name).unlink(missing_ok=True)
         _write_tables(folder, ())
     write_bytes(folder / RUN_FILE, (json.dumps(recipe, indent=2) + "\n").encode("ascii"))
+
+
+def _left_by(recipe: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the files on all films that a run of this recipe has written: others in its folder are the user's."""
+    return run_file_names(recipe["formats"], identified=recipe["keep_identifiers"]) if recipe else ()
 
 
 def write_run_files(folder: Path, results: Sequence[FilmResult], *, formats: Sequence[str], identified: bool) -> None:

@@ -84,7 +84,7 @@ class Worker:
         return result
 
     def _reply_within(self, time_out_s: float | None) -> bytes | None:
-        if time_out_s is None:
+        if time_out_s is None or time_out_s > threading.TIMEOUT_MAX:  # of the latter no clock knows
             return _receive(self._replies)
         clock = threading.Timer(time_out_s, self._expire)
         clock.start()

@@ -177,9 +177,9 @@ def check_order(paths: Sequence[str], *, out: str) -> tuple[str, ...]:
 def _check_path(path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"A figure's name must end in {', '.join(SUFFIXES)}, got {path.name!r}.")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise OutputError(f"The folder {path.parent} of the figure doesn't exist; make it first.")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise OutputError(f"{path} is a folder; give the figure another name.")
 
 

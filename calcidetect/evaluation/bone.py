@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def bone_figures(pairs: Iterable[Pair], results: Path, masks: Path | None) -> tu
         if path is None and not (pair.known.bone_points or pair.known.soft_points):
             continue
         found_path = results / f"{pair.scanned.name}{FORMATS['bone'].suffix}"
-        if not found_path.is_file():
+        if not os.path.isfile(found_path):
             unmatched += 1
             continue
         found, truth = read_png(found_path) > 0, None if path is None else read_bone_truth(path)
@@ -75,10 +76,10 @@ def bone_figures(pairs: Iterable[Pair], results: Path, masks: Path | None) -> tu
 def _mask_path(folder: Path | None, film: KnownFilm) -> Path | None:
     if folder is None:
         return None
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise EvaluationError(f"{folder} is not a folder; check the path given as --masks.")
     paths = (folder / f"{film_stem(name)}.png" for name in (film.name, film.source))
-    return next((path for path in paths if path.is_file()), None)
+    return next((path for path in paths if os.path.isfile(path)), None)
 
 
 def read_png(path: Path) -> npt.NDArray[np.uint8]:

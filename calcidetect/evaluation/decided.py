@@ -7,6 +7,7 @@ nor wrong. Bear in mind that readers saw the program's marks: what both missed i
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from pathlib import Path, PurePath
 
@@ -40,7 +41,7 @@ def read_decided(path: Path) -> tuple[tuple[KnownFilm, ...], int]:
     CalcidetectError
         When it or the journal can't be read.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise EvaluationError(f"{path} is not there; decide on films with calcidetect review {path.parent} first.")
     films = reviewed_films(RunFolder(path.parent), DecisionStore(path.parent))
     done = [item for item in films if item.state.reviewed]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -67,7 +68,7 @@ def read_results(folder: Path) -> Results:
     ConfigError
         When a table is not one of calcidetect's.
     """
-    if missing := [name for name in (FILMS_TABLE, CANDIDATES_TABLE) if not (folder / name).is_file()]:
+    if missing := [name for name in (FILMS_TABLE, CANDIDATES_TABLE) if not os.path.isfile(folder / name)]:
         raise EvaluationError(f"{folder} holds no {missing[0]}; give a folder that calcidetect scan wrote.")
     candidates: dict[str, list[ScannedCandidate]] = {}
     for number, row in enumerate(read_table(folder / CANDIDATES_TABLE, CANDIDATE_COLUMNS), start=2):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,7 +159,8 @@ def find_films(paths: Iterable[StrPath]) -> Iterator[Path]:
     ----------
     paths
         Files are passed on as they are. Folders are searched through, in order of name, without hidden files and this
-        program's own results. A DICOMDIR stands for the images it lists.
+        program's own results; those behind symbolic links come last, and each one once. A DICOMDIR stands for the
+        images it lists.
 
     Yields
     ------
@@ -179,8 +181,8 @@ def find_films(paths: Iterable[StrPath]) -> Iterator[Path]:
 
 
 def _films_of(path: Path) -> list[Path]:
-    if path.is_dir():
-        films = [film for film in _walk(path) if looks_like_film(film)]
+    if os.path.isdir(path):  # False, where Path.is_dir raises: for a name too long, or below a closed folder
+        films = list(_walk(path, set()))
     elif path.name.upper() == _DIRECTORY_FILE:
         films = _listed_films(path)
     else:
@@ -190,11 +192,22 @@ def _films_of(path: Path) -> list[Path]:
     return films
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """Films below a folder, then those behind links to other folders: a film keeps the name of its own folder."""
     barred: list[Path] = []
+    links: list[Path] = []
     for name, folders, files in os.walk(folder, onerror=lambda error: barred.append(Path(error.filename))):
+        place = os.stat(name)
+        if (place.st_dev, place.st_ino) in seen:  # by another name, or in a loop of links
+            folders.clear()
+            continue
+        seen.add((place.st_dev, place.st_ino))
         folders[:] = sorted(sub for sub in folders if not sub.startswith("."))
-        yield from (Path(name, file) for file in sorted(files) if not file.startswith("."))
+        links += (Path(name, sub) for sub in folders if os.path.islink(os.path.join(name, sub)))
+        found = (Path(name, file) for file in sorted(files) if not file.startswith("."))
+        yield from filter(looks_like_film, found)
+    for link in links:
+        yield from _walk(link, seen)
     yield from barred  # not passed over: a folder that can't be listed may hold films
 
 
@@ -202,7 +215,7 @@ def looks_like_film(path: Path) -> bool:
     """Whether a file that nobody named may be a film, by its name or else its content; our own pictures are none."""
     if path.name.upper() == _DIRECTORY_FILE or path.name.endswith(_RESULT_SUFFIXES):
         return False
-    if path.is_dir():
+    if os.path.isdir(path):
         return True
     if path.suffix.lower() in _FILM_SUFFIXES:
         return True  # even when damaged: then its row says so
@@ -241,25 +254,29 @@ def _naming(path: StrPath) -> Iterator[None]:
 
 
 def _read_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        if not os.access(path, os.R_OK | os.X_OK):
-            raise UnreadableFile("is a folder that can't be listed; check its permissions.")
-        raise UnreadableFile("is a folder; name a file in it, or scan the folder.")
-    if path.exists() and not path.is_file():
-        raise UnreadableFile("is no regular file; copy the film to one.")
     try:
-        size = path.stat().st_size
-        if size == 0:
-            raise UnreadableFile("is empty; fetch the file again.")
-        if size > _MAX_FILE_BYTES:
-            raise UnsupportedFilm(f"has {size >> 20} MB, more than one film takes; export a single image.")
+        _check_file(path)
         return path.read_bytes()
     except FileNotFoundError as error:
         raise UnreadableFile("can't be opened: no such file; check the path.") from error
     except OSError as error:
-        raise UnreadableFile(
-            f"can't be opened: {(error.strerror or 'failed').lower()}; check its permissions."
-        ) from error
+        what = "permissions" if isinstance(error, PermissionError) else "path"
+        raise UnreadableFile(f"can't be opened: {(error.strerror or 'failed').lower()}; check its {what}.") from error
+
+
+def _check_file(path: Path) -> None:
+    """Raise ReadError unless it is a file of a film's size, and OSError when it can't be reached."""
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise UnreadableFile("is a folder that can't be listed; check its permissions.")
+        raise UnreadableFile("is a folder; name a file in it, or scan the folder.")
+    if not stat.S_ISREG(found.st_mode):
+        raise UnreadableFile("is no regular file; copy the film to one.")
+    if found.st_size == 0:
+        raise UnreadableFile("is empty; fetch the file again.")
+    if found.st_size > _MAX_FILE_BYTES:
+        raise UnsupportedFilm(f"has {found.st_size >> 20} MB, more than one film takes; export a single image.")
 
 
 def check_spacing(spacing_mm: float | None) -> None:

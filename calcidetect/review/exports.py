@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import os
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -74,7 +75,7 @@ def write_export(form: str, folder: RunFolder, decisions: DecisionStore, to: Pat
     if form == "sr" and to.suffix.lower() != ".zip":
         return _write_reports(verified_reports(reviewed_films(folder, decisions), folder), to)
     name, _, data = export(form, folder, decisions)
-    path = to / name if to.is_dir() else to
+    path = to / name if os.path.isdir(to) else to
     write_bytes(path, data)
     return (path,)
 

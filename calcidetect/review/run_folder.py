@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 from dataclasses import dataclass
 from itertools import islice
@@ -119,7 +120,7 @@ class RunFolder:
             When it is not there.
         """
         path = Path(film.name) if self._root is None else self._root / film.name
-        if not path.exists():
+        if not os.path.exists(path):
             raise ReadError(
                 f"{film.name} is not there any more; bring it back, start the page where the scan was started, or "
                 "give the folder that films are named from as --root DIR."
@@ -129,7 +130,7 @@ class RunFolder:
 
 def is_run_folder(path: Path) -> bool:
     """Whether a scan has left its journal in this folder."""
-    return (path / JOURNAL_FILE).is_file()
+    return os.path.isfile(path / JOURNAL_FILE)
 
 
 def _read(path: Path) -> Run:

@@ -164,7 +164,7 @@ def _refuse_input_folder(out: Path, paths: Sequence[Path]) -> None:
     target = out.resolve()
     for path in paths:
         source = path.resolve()
-        if target == source or (source.is_dir() and source in target.parents) or target == source.parent:
+        if target == source or (os.path.isdir(source) and source in target.parents) or target == source.parent:
             raise ConfigError(f"The films in {path} are read from {out} too; choose a folder apart for the results.")
 
 
