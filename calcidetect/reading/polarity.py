@@ -30,8 +30,8 @@ _RING_SHARE = 1 / 12
 
 # Log odds of "upright" by feature, fitted with ridge 0.5 on 2,217 pictures of some 30 collections, 18 of them inverted,
 # and their inverted twins, by construction; chest films count half. Left out of the fit (five random folds, and folds
-# of whole collections) 0.4 % and 0.9 % of upright ones reach `INVERTED_FROM`, and 17 % and 22 % of inverted ones do not;
-# all 18 that were found inverted do. The rule before, fitted on 47 films, turned 5.2 % over.
+# of whole collections), 0.4 % and 0.9 % of upright ones reach `INVERTED_FROM`; 17 % and 22 % of inverted twins do not,
+# but all 18 that came inverted do. The rule before, fitted on 47 films, turned 5.2 % over for nothing.
 _WEIGHTS = {
     "hats_33": -1.874,
     "hats_65": -0.809,
