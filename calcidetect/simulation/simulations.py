@@ -26,7 +26,7 @@ from calcidetect.batch.names import output_names
 from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError, ConfigError, OutputError
 from calcidetect.reading import readers
-from calcidetect.reading.polarity import inversion_log_odds
+from calcidetect.reading.polarity import INVERTED_FROM, inversion_log_odds
 from calcidetect.simulation.annotations import Annotation, Box, annotated_step, polygon_mask
 from calcidetect.simulation.simulate import Deposit, dark_level, insert_deposits, linear_signal, log_signal
 from calcidetect.types import Anatomy, Radiograph
@@ -192,7 +192,7 @@ def _remarks(scene: _Scene, copies: Sequence[Record]) -> tuple[str, ...]:
     remarks = [f"{name}: no room for deposits in {record['film']}." for record in copies if not record["deposits"]]
     if scene.mm_basis == "nominal":
         remarks.append(f"{name} has no pixel spacing; sizes rest on a pitch of {scene.mm_px:.3g} mm, which is assumed.")
-    if inversion_log_odds(scene.radiograph.pixels) > 0:
+    if inversion_log_odds(scene.radiograph.pixels) >= INVERTED_FROM:
         remarks.append(f"{name}: as a PNG it may be read with its polarity turned over.")
     return tuple(remarks)
 
