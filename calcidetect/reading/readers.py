@@ -31,8 +31,6 @@ StrPath = str | os.PathLike[str]
 
 _HEAD_LENGTH = 256
 _MAX_FILE_BYTES = 1 << 29
-# Log odds at which a picture contradicts its own header; see `calcidetect.reading.polarity` for their spread.
-_CLEAR_LOG_ODDS = 3.0
 
 _DIRECTORY_FILE = "DICOMDIR"
 _FILM_SUFFIXES = {".dcm", ".dicom", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"}
@@ -291,7 +289,7 @@ def _radiograph(stored: StoredFilm, *, spacing_mm: float | None) -> Radiograph:
     odds = inversion_log_odds(stored.pixels)
     inverted = odds >= INVERTED_FROM if stored.inverted is None else stored.inverted
     flags = stored.flags
-    if stored.inverted is not None and (odds > 0) != inverted and abs(odds) > _CLEAR_LOG_ODDS:
+    if stored.inverted is not None and (-odds if inverted else odds) >= INVERTED_FROM:
         flags += ("polarity_doubtful",)
     pixels = np.float32(sum(stored.span)) - stored.pixels if inverted else stored.pixels
     grid, spacing_flags = _grid(stored, spacing_mm)
