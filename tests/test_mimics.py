@@ -140,6 +140,15 @@ def test_round_even_centres_of_a_childs_hand_are_no_marks_however_sure(changed, 
 
 
 @pytest.mark.parametrize(
+    ("area", "label"), [("growing wrist", "ossified"), ("growing fifth digit", "ossified"), ("wrist", MARK)]
+)
+@pytest.mark.parametrize("region", ["hand", "wrist"])
+def test_small_round_things_in_a_growing_hand_are_bones(region, area, label):
+    centre = OSSICLE | {"contrast_mean": [0.9], "edge_steepness": [0.5], "long_mm": [2.5], "contrast_spread": [0.1]}
+    assert kinds([area], region=regions.get(region), score=[0.97], **centre) == [label]
+
+
+@pytest.mark.parametrize(
     ("area", "bone", "label"), [("neck", 0.5, "other"), ("neck", 0.2, MARK), ("axilla", 0.5, MARK)]
 )
 def test_among_the_bones_of_the_neck_nothing_on_a_shoulder_film_is_a_mark(area, bone, label):

@@ -177,6 +177,23 @@ def test_no_outline_against_air_leaves_the_region_alone():
     assert words([(60, 134)], EVERYWHERE, "hand").words.tolist() == ["hand"]
 
 
+WRIST, CARPAL_CENTRES = (225, 152), drawn([("ellipse", 215, 140, 6, 6), ("ellipse", 215, 160, 6, 6)])
+
+
+@pytest.mark.parametrize(
+    ("bone", "pixel_mm", "area"),
+    [
+        (CARPAL_CENTRES, 0.5, "growing wrist"),
+        (CARPAL_CENTRES, None, "growing wrist"),
+        (CARPAL_CENTRES, 1.0, "wrist"),  # of a palm of 42 mm
+        (drawn(HAND), 0.5, "wrist"),
+    ],
+)
+def test_a_small_hand_with_an_open_carpus_is_a_growing_one(bone, pixel_mm, area):
+    found = words([WRIST], drawn(HAND), "hand", bone=bone, pixel_mm=pixel_mm)
+    assert (found.areas.tolist(), found.words.tolist()) == ([area], ["wrist"])
+
+
 def test_two_hands_are_two_limbs_of_no_known_side():
     one = drawn(HAND)
     both = np.hstack([one[:, ::-1], one])

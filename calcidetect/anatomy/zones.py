@@ -7,6 +7,7 @@ image left or right, or nothing, and claim nothing of the patient.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from calcidetect import ops
 from calcidetect.anatomy.elbow_frame import elbow_areas
 from calcidetect.anatomy.foot_frame import foot_areas_from_above, foot_areas_from_the_side, shows_metatarsals
-from calcidetect.anatomy.hand_frame import find_hand, hand_areas
+from calcidetect.anatomy.hand_frame import find_hand, hand_areas, is_growing
 from calcidetect.anatomy.hip_frame import hip_areas
 from calcidetect.anatomy.joint_frame import JointFrame, find_joint
 from calcidetect.anatomy.knee_frame import bent_knee_areas, knee_areas, left_of_bone
@@ -53,7 +54,7 @@ class Zones:
     Attributes
     ----------
     areas
-        str (n,): the area alone, such as ``wrist``; empty when unknown.
+        str (n,): the area alone, such as ``wrist``, after ``growing`` on a small child's hand; empty when unknown.
     words
         str (n,): with part and side, such as ``radial side of the right wrist``.
     limbs
@@ -84,11 +85,15 @@ class _View:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Named:
-    """Area, part of it (``radial side``) and the patient's side (``right``) of each place, str (n,)."""
+    """Area, part of it (``radial side``) and the patient's side (``right``) of each place, str (n,).
+
+    `growing` where they lie in a hand whose carpal bones are small or missing yet.
+    """
 
     areas: Words
     parts: Words
     sides: Words
+    growing: bool = False
 
 
 def find_zones(points: Points, radiograph: Radiograph, field: Field, anatomy: Anatomy, *, region: str) -> Zones:
@@ -123,7 +128,8 @@ def find_zones(points: Points, radiograph: Radiograph, field: Field, anatomy: An
         )
         mine = owner == number
         named = _NAMERS.get(region, _plain)(points[mine], view)
-        areas[mine], words[mine] = named.areas, _in_words(named, number if len(limbs) == 2 else None)
+        areas[mine] = np.char.add("growing ", named.areas) if named.growing else named.areas
+        words[mine] = _in_words(named, number if len(limbs) == 2 else None)
     return Zones(areas=areas, words=words, limbs=len(limbs))
 
 
@@ -229,7 +235,9 @@ def _hand(points: Points, view: _View) -> _Named:
     if hand is None:
         return _plain(points, view)
     areas, parts = hand_areas(points, hand)
-    return _named(areas, parts=parts, sides=SIDES.get(view.side, ""))
+    named = _named(areas, parts=parts, sides=SIDES.get(view.side, ""))
+    growing = is_growing(hand, view.mask, view.anatomy.bone, pixel_mm=view.radiograph.grid.spacing_mm)
+    return dataclasses.replace(named, growing=growing)
 
 
 def _joint(view: _View) -> JointFrame | None:
