@@ -19,7 +19,7 @@ from calcidetect.arrays import FloatImage, LabelImage, Mask
 cv2.setNumThreads(1)  # one film, one core: a batch scales with processes
 
 
-LEAST_SIGMA = 2.0
+LEAST_SIGMA = 3.0
 """In pixels: a blur is computed on an image halved as long as its sigma stays this wide."""
 
 
@@ -57,7 +57,7 @@ def masked_gaussian(image: FloatImage, mask: Mask, sigma: float) -> FloatImage:
 
 
 def smooth(image: FloatImage, sigma: float) -> FloatImage:
-    """Gaussian blur; wide ones are computed on a reduced copy (within 3 % of the range of the exact result)."""
+    """Gaussian blur; wide ones are computed on a reduced copy (within 1 % of the range of the exact result)."""
     return enlarge(*smooth_small(image, sigma), image.shape)
 
 

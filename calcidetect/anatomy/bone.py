@@ -98,7 +98,7 @@ def without_bone(anatomy: Anatomy) -> Anatomy:
 
 def bone_probability(planes: Planes, tables: BoneTables) -> FloatImage:
     """Probability of bone on the grid of `planes`, float32 (rows, cols), 0 to 1; 0 outside the body."""
-    guess = np.where(planes.body, _on_halved(planes, tables.guess), np.float32(0))
+    guess = table_probability(planes.values, planes.body, tables.guess)
     context = context_features(guess, planes.body, planes.pixel_mm)
     return table_probability({**planes.values, **context}, planes.body, tables.revised)
 
