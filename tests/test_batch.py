@@ -3,7 +3,6 @@ import csv
 import dataclasses
 import json
 import os
-import signal
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -397,6 +396,10 @@ def test_film_that_failed_leaves_no_files(films, tmp_path, monkeypatch):
     assert {path.name for path in out.glob("[abc].*")} == {"a.json", "a.bone.png", "b.txt", "c.json", "c.bone.png"}
 
 
+def interrupted(*_told, **_more):
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_film_whose_files_another_film_has_replaced_is_scanned_again(tmp_path, scanner, monkeypatch, killed):
     films = [tmp_path / side / "x.png" for side in "AB"]
@@ -407,7 +410,7 @@ def test_film_whose_files_another_film_has_replaced_is_scanned_again(tmp_path, s
     scan_many(films[0], out, formats=["json"])
     with monkeypatch.context() as second_run:
         if killed:  # after the film's files were written, and before that is noted
-            second_run.setattr(Journal, "record", lambda *told, **more: os.kill(os.getpid(), signal.SIGINT))
+            second_run.setattr(Journal, "record", interrupted)
         with pytest.raises(KeyboardInterrupt) if killed else contextlib.nullcontext():
             scan_many(films[1], out, formats=["json"])
     scan_many(films[0], out, formats=["json"], resume=True)

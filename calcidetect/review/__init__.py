@@ -55,18 +55,17 @@ def opened_run(
     Raises
     ------
     ConfigError
-        When `out` is given with a folder of results, or holds results of other settings.
-        Or when a path is not there.
+        When `out` is given with a folder of results, or holds results of other settings, or a path is not there.
     ReadError
         When no film could be scanned.
     CalcidetectError
         When the films can't be scanned for another reason, such as a full disk.
     """
     check_library()
-    _check_there(paths)
     runs = [path for path in map(Path, paths) if is_run_folder(path)]
     below = None if root is None else Path(root)
     if not runs:
+        _check_there(paths)
         folder = Path(DEFAULT_OUT if out is None else out)
         recipe = Recipe(config=config or Config(), min_score=SCAN_MIN_SCORE, formats=("bone",))
         results = scan_films(list(paths), folder, recipe, root=root, resume=is_run_folder(folder), **way)
