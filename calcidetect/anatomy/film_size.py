@@ -30,8 +30,7 @@ MOST_CHANGE = 1.2
 
 def longer_side(field: Field) -> int:
     """Longer side of the box around the exposed field, in pixels of its grid."""
-    rows, cols = np.flatnonzero(field.mask.any(axis=1)), np.flatnonzero(field.mask.any(axis=0))
-    return int(max(np.ptp(rows), np.ptp(cols))) + 1
+    return int(ops.bounding_box(field.mask)[1].max())
 
 
 def judge_side_mm(radiograph: Radiograph, field: Field, look: Look, *, tables: BoostedTables | None = None) -> float:

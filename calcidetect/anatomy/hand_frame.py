@@ -51,7 +51,6 @@ WRIST_FROM, FOREARM_FROM = -0.5, -1.6
 SIDE_FROM = 0.2
 """Radial and ulnar side begin so far from the axis, in radii of the palm."""
 
-
 CARPUS = (-1.2, -0.35)
 """The carpal bones lie between these, from the middle of the palm towards the tips, in its radii."""
 
@@ -207,13 +206,18 @@ def is_growing(hand: HandFrame, limb: Mask, bone: Mask, *, pixel_mm: float | Non
     limb, bone
         bool (rows, cols) on the grid of `hand`.
     pixel_mm
-        Pitch of that grid, None where it is not known.
+        Pitch of that grid in mm, None where it is not known.
+
+    Returns
+    -------
+    bool
+        False where the limb shows no place of a carpus.
     """
     if pixel_mm is not None and hand.radius * pixel_mm >= GROWING_PALM_MM:
         return False
-    places = np.argwhere(limb)
-    up = (places - hand.centre) @ hand.distal / hand.radius
-    carpus = bone[tuple(places[(up > CARPUS[0]) & (up < CARPUS[1])].T)]
+    rows, cols = np.ogrid[: limb.shape[0], : limb.shape[1]]
+    up = ((rows - hand.centre[0]) * hand.distal[0] + (cols - hand.centre[1]) * hand.distal[1]) / hand.radius
+    carpus = bone[limb & (up > CARPUS[0]) & (up < CARPUS[1])]
     return len(carpus) > 0 and bool(carpus.mean() < OPEN_CARPUS)
 
 

@@ -7,7 +7,6 @@ image left or right, or nothing, and claim nothing of the patient.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -184,10 +183,12 @@ def _phrase(area: str, part: str, side: str) -> str:
     return f"{part} of the {place}" if part and place else part or place
 
 
-def _named(areas: npt.ArrayLike, *, parts: npt.ArrayLike = "", sides: npt.ArrayLike = "") -> _Named:
+def _named(
+    areas: npt.ArrayLike, *, parts: npt.ArrayLike = "", sides: npt.ArrayLike = "", growing: bool = False
+) -> _Named:
     areas = np.asarray(areas, "<U64")
     parts, sides = (np.broadcast_to(np.asarray(words, "<U32"), areas.shape) for words in (parts, sides))
-    return _Named(areas=areas, parts=parts, sides=sides)
+    return _Named(areas=areas, parts=parts, sides=sides, growing=growing)
 
 
 def _plain(points: Points, view: _View) -> _Named:
@@ -235,9 +236,8 @@ def _hand(points: Points, view: _View) -> _Named:
     if hand is None:
         return _plain(points, view)
     areas, parts = hand_areas(points, hand)
-    named = _named(areas, parts=parts, sides=SIDES.get(view.side, ""))
     growing = is_growing(hand, view.mask, view.anatomy.bone, pixel_mm=view.radiograph.grid.spacing_mm)
-    return dataclasses.replace(named, growing=growing)
+    return _named(areas, parts=parts, sides=SIDES.get(view.side, ""), growing=growing)
 
 
 def _joint(view: _View) -> JointFrame | None:
