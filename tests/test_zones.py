@@ -100,6 +100,13 @@ def test_air_over_both_shoulders_that_is_taken_for_lung_leaves_two_lungs():
     assert (areas == names).mean() > 0.8
 
 
+def test_soft_tissue_over_the_shoulders_that_may_be_lung_is_shoulder():
+    leaks = drawn([("line", 65, 40, 65, 100, 30), ("line", 65, 200, 65, 260, 30)])
+    for lung in (np.where(LUNGS, 0.95, 0.6 * leaks), LUNGS | leaks):
+        areas = words(list(CHEST.values()), EVERYWHERE, "chest", lung=lung).words
+        assert areas.tolist() == list(CHEST)
+
+
 def test_of_lungs_one_above_the_other_no_area_is_told():
     stacked = drawn([("line", 60, 20, 60, 280, 60), ("ellipse", 230, 230, 50, 40)])
     found = words([(150, 100)], EVERYWHERE, "chest", lung=stacked)

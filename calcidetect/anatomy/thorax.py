@@ -14,7 +14,10 @@ from calcidetect import ops
 from calcidetect.arrays import Mask, Points
 from calcidetect.types import Anatomy
 
-LUNG_CHANCE = 0.5
+LUNG_CHANCES = (0.8, 0.65, 0.5)
+"""Lungs are outlined at the first of these that shows two. At 0.5 dark soft tissue over the shoulders counts: of the
+soft tissue outlined by hand on 75 films 6 % lay in the rib cage or below, 0.1 % do now."""
+
 MIN_LUNG_SHARE = 0.03
 """Each lung fills at least this share of the body seen: 7 to 24 % on 15 chest films."""
 
@@ -33,6 +36,9 @@ MIN_APART = 0.2
 
 WALL_SHARE = 0.02
 """Ribs reach this share of the lungs' width beyond them, some 6 mm of 300."""
+
+FLARE, NECK_WIDTH, WIDENING = 0.5, 0.4, 1.3
+"""How a lung narrows towards its apex, see `_to_the_apex`; what widens again is the shoulder's soft tissue."""
 
 NECK_SHARE = 0.2
 """Half the neck's width, in widths of the lungs."""
@@ -94,14 +100,15 @@ def find_thorax(anatomy: Anatomy, *, pixel_mm: float) -> Thorax | None:
     Thorax or None
         On a grid of its own, which its `factor` leads to; None where the film does not show two lungs.
     """
-    likely, shape = (anatomy.lung_probability > LUNG_CHANCE) & anatomy.body, anatomy.body.shape
-    factor = max(1, round(LUNG_PIXEL_MM / pixel_mm))
+    shape, factor = anatomy.body.shape, max(1, round(LUNG_PIXEL_MM / pixel_mm))
     reduced = (max(1, shape[0] // factor), max(1, shape[1] // factor))
-    likely, body = (ops.resize_mask(mask, reduced) for mask in (likely, anatomy.body))
-    for opening in OPENINGS_MM:
-        lungs = _two_lungs(likely, body, radius=opening / pixel_mm / factor)
-        if lungs is not None:
-            return _around(lungs, (shape[0] / reduced[0], shape[1] / reduced[1]))
+    body = ops.resize_mask(anatomy.body, reduced)
+    for chance in LUNG_CHANCES:
+        likely = ops.resize_mask((anatomy.lung_probability > chance) & anatomy.body, reduced)
+        for opening in OPENINGS_MM:
+            lungs = _two_lungs(likely, body, radius=opening / pixel_mm / factor)
+            if lungs is not None:
+                return _around(lungs, (shape[0] / reduced[0], shape[1] / reduced[1]))
     return None
 
 
@@ -121,7 +128,33 @@ def _two_lungs(likely: Mask, body: Mask, *, radius: float) -> tuple[Mask, Mask] 
     if sides[0][right]:  # one above the other: air beside a lung, or an abdomen
         return None
     first_lung, second_lung = (np.concatenate([[False], side])[labels] for side in (sides[0], sides[1] & ~sides[0]))
-    return first_lung, second_lung
+    return _to_the_apex(first_lung), _to_the_apex(second_lung[:, ::-1])[:, ::-1]
+
+
+def _to_the_apex(lung: Mask) -> Mask:
+    """A lung on image left without what lies over the shoulder: it narrows to its apex and does not widen again.
+
+    Above its middle its outer border may move outwards by `FLARE` of a pixel each row, and nothing counts above a neck
+    narrower than `NECK_WIDTH` of its greatest width that widens by `WIDENING` again.
+    """
+    rows = np.flatnonzero(lung.any(axis=1))
+    if not len(rows):
+        return lung
+    area = np.cumsum(np.count_nonzero(lung, axis=1))
+    middle = int(np.searchsorted(area, area[-1] / 2))
+    upper = np.arange(middle, rows[0] - 1, -1)  # from the middle upwards
+    outer = np.where(lung[upper].any(axis=1), lung[upper].argmax(axis=1), 0).astype(float)
+    up = np.arange(len(upper))
+    limit = np.maximum.accumulate(outer + FLARE * up) - FLARE * up
+    kept = lung.copy()
+    kept[upper] &= np.arange(lung.shape[1]) >= limit[:, None]
+    width = np.count_nonzero(kept[upper], axis=1)
+    least = np.minimum.accumulate(width)
+    beyond = (least < NECK_WIDTH * width.max()) & (width > WIDENING * least + 1)
+    if beyond.any():
+        apex = int(np.argmin(width[: int(beyond.argmax())]))
+        kept[: int(upper[apex])] = False
+    return kept
 
 
 def _above_or_below(boxes: npt.NDArray[np.int32], centres: Points, main: int) -> Mask:

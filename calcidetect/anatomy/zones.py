@@ -22,7 +22,7 @@ from calcidetect.anatomy.hip_frame import hip_areas
 from calcidetect.anatomy.joint_frame import JointFrame, find_joint
 from calcidetect.anatomy.knee_frame import bent_knee_areas, knee_areas, left_of_bone
 from calcidetect.anatomy.shoulder_frame import lateral_side, shoulder_areas
-from calcidetect.anatomy.thorax import LUNG_CHANCE, chest_areas, find_thorax
+from calcidetect.anatomy.thorax import LUNG_CHANCES, chest_areas, find_thorax
 from calcidetect.arrays import Mask, Points, Words
 from calcidetect.types import Anatomy, Field, Radiograph, Source
 
@@ -225,7 +225,7 @@ def _shoulder(points: Points, view: _View) -> _Named:
     lateral = lateral_side(view.mask, view.field)
     if not lateral:
         return _plain(points, view)
-    in_lung = view.anatomy.lung_probability[_pixels(points, view.mask.shape)] > LUNG_CHANCE
+    in_lung = view.anatomy.lung_probability[_pixels(points, view.mask.shape)] > LUNG_CHANCES[0]
     areas = shoulder_areas(points, view.mask, in_lung, lateral=lateral, pixel_mm=view.pixel_mm)
     opposite = {"left": "right", "right": "left"}[lateral]  # before the reader the patient's right is on the left
     return _named(areas, sides=SIDES.get(view.side, opposite))
