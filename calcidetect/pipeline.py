@@ -18,12 +18,11 @@ from calcidetect.anatomy import background, bone, film_size, region_model, regio
 from calcidetect.anatomy.bone import BoneTables
 from calcidetect.anatomy.pixel_features import film_planes
 from calcidetect.anatomy.regions import Region
-from calcidetect.arrays import FloatImage, LabelImage
+from calcidetect.arrays import Column, FloatImage, LabelImage
 from calcidetect.candidates import clusters, detect, dust_and_ink, extent, measure, mimics, score, vessels
 from calcidetect.candidates.blobs import film_blobs
 from calcidetect.candidates.features import candidate_features
 from calcidetect.candidates.label_regions import centres
-from calcidetect.candidates.surroundings import Column
 from calcidetect.config import Config, GridSettings
 from calcidetect.errors import FieldError
 from calcidetect.field import exposure

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import LabelImage
+from calcidetect.arrays import Column, LabelImage
 from calcidetect.candidates.score import OPERATING_POINT
-from calcidetect.candidates.surroundings import Column
 
 GAP_MM = 2.0
 """Candidates whose edges are nearer than this are granules of one deposit; it is also the margin by which a mark may

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from calcidetect import ops
 from calcidetect.arrays import FloatImage, LabelImage
 from calcidetect.candidates.blobs import RADIUS_PER_SIGMA, SCALE_RATIO, BlobScale
-from calcidetect.candidates.places import Places, Points
+from calcidetect.candidates.places import GridPoints, Places
 from calcidetect.candidates.promise import promise, seed_features
 from calcidetect.candidates.surroundings import Features
 from calcidetect.config import DetectSettings
@@ -118,7 +118,7 @@ def _scale_seeds(
     rows, cols = (index * scale.factor + scale.factor // 2 for index in np.divmod(peaks, response.shape[1]))
     inside = anatomy.body[rows, cols]
     peaks, rows, cols = peaks[inside], rows[inside], cols[inside]
-    places = Points(rows=rows[:, None].astype(np.float32), cols=cols[:, None].astype(np.float32))
+    places = GridPoints(rows=rows[:, None].astype(np.float32), cols=cols[:, None].astype(np.float32))
     snr = response.ravel()[peaks] / places.ask(*scale.clutter)[:, 0]
     kept = np.flatnonzero(snr > settings.min_snr)
     best = kept[np.argsort(-snr[kept], kind="stable")[: settings.max_per_scale]]

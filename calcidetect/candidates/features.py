@@ -13,12 +13,11 @@ import numpy.typing as npt
 
 from calcidetect import ops
 from calcidetect.anatomy.pixel_features import Planes, percentiles
-from calcidetect.arrays import FloatImage, LabelImage
+from calcidetect.arrays import Column, FloatImage, LabelImage
 from calcidetect.candidates.blobs import BlobScale
 from calcidetect.candidates.label_regions import LabelRegions, Values, axes, label_regions
 from calcidetect.candidates.places import Places, places
 from calcidetect.candidates.surroundings import (
-    Column,
     Features,
     blob_answers,
     bone_and_lung_around,

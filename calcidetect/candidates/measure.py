@@ -9,14 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import LabelImage, Mask
+from calcidetect.arrays import Column, LabelImage, Mask
 from calcidetect.candidates.looks import look
 from calcidetect.types import Candidate, Grid, Radiograph
 
 TOUCHING_PX = 1.5
 """A candidate nearer to bone than this touches it."""
-
-Column = npt.NDArray[np.floating]
 
 
 def measure(

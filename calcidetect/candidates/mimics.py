@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from calcidetect import ops
 from calcidetect.anatomy.regions import Mimic, Region
-from calcidetect.arrays import FloatImage, Mask, Points
-from calcidetect.candidates.surroundings import Column
+from calcidetect.arrays import Column, FloatImage, Mask, Points
 from calcidetect.types import MARK, TRACHEAL, Anatomy, Field, Radiograph
 
 TRACHEA_SHARE = 0.42

@@ -17,7 +17,7 @@ DIRECTIONS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Points:
+class GridPoints:
     """Places on the working grid: float32 (n, m) `rows` and `cols`, pixel centres at integers."""
 
     rows: FloatImage
@@ -43,27 +43,27 @@ class Places:
     pixel_mm: float
 
     def ask(self, image: FloatImage, factor: float | tuple[float, float] = 1) -> FloatImage:
-        """Values (n,) at the centres; as for `Points`."""
+        """Values (n,) at the centres; as for `GridPoints`."""
         return self.centres.ask(image, factor)[:, 0]
 
     @property
-    def centres(self) -> Points:
-        """The centres as `Points` (n, 1)."""
+    def centres(self) -> GridPoints:
+        """The centres as `GridPoints` (n, 1)."""
         rows, cols = (index[:, None].astype(np.float32) for index in (self.rows, self.cols))
-        return Points(rows=rows, cols=cols)
+        return GridPoints(rows=rows, cols=cols)
 
-    def ring(self, distance: npt.NDArray[np.float64]) -> Points:
+    def ring(self, distance: npt.NDArray[np.float64]) -> GridPoints:
         """`DIRECTIONS` points around each centre, `distance` (n,) pixels off."""
         angle = np.arange(DIRECTIONS) * (2 * np.pi / DIRECTIONS)
         rows = self.rows[:, None] + distance[:, None] * np.sin(angle)
         cols = self.cols[:, None] + distance[:, None] * np.cos(angle)
-        return Points(rows=rows.astype(np.float32), cols=cols.astype(np.float32))
+        return GridPoints(rows=rows.astype(np.float32), cols=cols.astype(np.float32))
 
-    def ring_outside(self, margin_mm: float) -> Points:
+    def ring_outside(self, margin_mm: float) -> GridPoints:
         """A ring `margin_mm` outside each candidate's own radius."""
         return self.ring(self.radius + margin_mm / self.pixel_mm)
 
-    def ring_at(self, radius_mm: float) -> Points:
+    def ring_at(self, radius_mm: float) -> GridPoints:
         """A ring of fixed radius around each centre."""
         return self.ring(np.full(len(self.rows), radius_mm / self.pixel_mm))
 

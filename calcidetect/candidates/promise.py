@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
+from calcidetect.arrays import Column
 from calcidetect.candidates.blobs import BlobScale
 from calcidetect.candidates.places import Places
-from calcidetect.candidates.surroundings import Column, Features, blob_answers
+from calcidetect.candidates.surroundings import Features, blob_answers
 from calcidetect.trees import BoostedTables, log_odds
 from calcidetect.types import Anatomy
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from calcidetect import ops
 from calcidetect.anatomy.pixel_features import SPREAD_FLOOR, Planes
-from calcidetect.arrays import FloatImage
+from calcidetect.arrays import Column, FloatImage
 from calcidetect.candidates.blobs import BlobScale
-from calcidetect.candidates.places import DIRECTIONS, Places, Points
+from calcidetect.candidates.places import DIRECTIONS, GridPoints, Places
 from calcidetect.types import Anatomy
 
-Column = npt.NDArray[np.floating]
 Features = dict[str, Column]
 
 RING_RADII = (2.2, 3.2)
@@ -161,7 +159,7 @@ def _ask_mean(places: Places, half: FloatImage, sigma_mm: float) -> Column:
 def plane_features(places: Places, planes: Planes) -> Features:
     """The film's feature planes at each centre, and on average around it."""
     centres, ring = places.centres, places.ring_outside(AROUND_MM)
-    points = Points(rows=np.hstack([centres.rows, ring.rows]), cols=np.hstack([centres.cols, ring.cols]))
+    points = GridPoints(rows=np.hstack([centres.rows, ring.rows]), cols=np.hstack([centres.cols, ring.cols]))
     asked = dict(zip(planes.values, points.ask_all(list(planes.values.values()), planes.factor), strict=True))
     features: Features = {f"here_{name}": values[:, 0] for name, values in asked.items()}
     return features | {f"around_{name}": values[:, 1:].mean(axis=1) for name, values in asked.items()}
@@ -208,7 +206,7 @@ def _curvatures(places: Places, image: FloatImage, sigma: float) -> tuple[Column
     As `ops.hessian_eigenvalues`, from the nine pixels around each centre alone: a tenth of the time.
     """
     centres, step = places.centres, np.arange(-1, 2, dtype=np.float32)
-    nine = Points(rows=centres.rows + np.repeat(step, 3), cols=centres.cols + np.tile(step, 3))
+    nine = GridPoints(rows=centres.rows + np.repeat(step, 3), cols=centres.cols + np.tile(step, 3))
     around = nine.ask(image).reshape(-1, 3, 3) * np.float32(sigma**2 / 4)
     even, slope, bend = np.array([[1, 2, 1], [-1, 0, 1], [1, -2, 1]], np.float32)
     down, across, mixed = (

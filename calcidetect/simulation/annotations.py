@@ -17,13 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import FloatImage, Mask
+from calcidetect.arrays import FloatImage, Mask, Points
 from calcidetect.errors import ConfigError
 
 STEP_SIGMA_MM = 0.5
 """Gaussian sigma that evens the film out before it is read at `Annotation.step_pairs`."""
 
-Points = npt.NDArray[np.float64]
 Box = tuple[int, int, int, int]
 
 
