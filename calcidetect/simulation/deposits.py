@@ -1,7 +1,8 @@
 """Shapes of calcium deposits: relative thickness of mineral along the beam, as a picture.
 
 Never perfect spheres: those can be told from patients' deposits by eye (Litjens 2010,
-doi:10.1007/978-3-642-15745-5_49). Words for the morphologies follow the juvenile dermatomyositis literature.
+doi:10.1007/978-3-642-15745-5_49). Words for the morphologies follow the juvenile dermatomyositis literature,
+and for the smooth ones that of calcific tendinitis (dense and homogeneous, or cloudy: Gärtner and Heyer 1995).
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ GRAIN_MM = (0.25, 0.8)
 
 OCTAVES = (1.0, 2.5, 6.0)
 """Sizes of texture inside a deposit, all equally strong: chalk has lumps, granules and grit."""
+
+GRAIN_STRENGTH, SMOOTH_GRAIN = (0.15, 0.45), (0.03, 0.2)
+"""Standard deviation of a deposit's texture, in shares of its thickness: of most, and of the smooth kinds."""
 
 HOLLOW_SHARE = 0.2
 """Of nodules with a pale middle, as old ones have (the rim pattern of the same literature)."""
@@ -174,6 +178,25 @@ def sheet(rows: Coordinates, cols: Coordinates, rng: np.random.Generator) -> Flo
     return envelope * patchy * (strands + 0.5 * plaques)
 
 
+def homogeneous(rows: Coordinates, cols: Coordinates, rng: np.random.Generator) -> FloatImage:
+    """A dense, sharply outlined mass of one to three lumps, as resting tendinitis: domed, or level with sloping sides."""
+    rows, cols = _bent(rows, cols, rng, strength=0.1)
+    lumps = _lumps(rows, cols, rng, count=int(rng.integers(1, 4)), size=(0.5, 0.9), within=(0.4, 0.3))
+    half_way = rng.uniform(0.15, 1.5) * lumps.max()
+    return lumps / (lumps + half_way)
+
+
+def cloudy(rows: Coordinates, cols: Coordinates, rng: np.random.Generator) -> FloatImage:
+    """One to three clouds that fade to all sides, hardly uneven, as dissolving tendinitis."""
+    rows, cols = _bent(rows, cols, rng, strength=0.12)
+    total = np.zeros(rows.shape, np.float32)
+    for _ in range(int(rng.integers(1, 4))):
+        along, aside = _turned(rows - rng.normal(0, 0.25), cols - rng.normal(0, 0.25), rng.uniform(0, np.pi))
+        total += rng.uniform(0.4, 1) * np.exp(-rng.uniform(2, 4) * (along**2 + aside**2 / rng.uniform(0.25, 1)))
+    patchy = np.clip(1 + rng.uniform(0, 0.4) * _noise(rows.shape, rows.shape[0] / 12, rng), 0, None)
+    return total * patchy * np.clip((1.25 - np.hypot(rows, cols)) / 0.4, 0, 1)
+
+
 MORPHOLOGIES: dict[str, Callable[[Coordinates, Coordinates, np.random.Generator], FloatImage]] = {
     "nodular": nodular,
     "cluster": cluster,
@@ -181,7 +204,10 @@ MORPHOLOGIES: dict[str, Callable[[Coordinates, Coordinates, np.random.Generator]
     "linear": linear,
     "tumoral": tumoral,
     "sheet": sheet,
+    "homogeneous": homogeneous,
+    "cloudy": cloudy,
 }
+SMOOTH = frozenset({"homogeneous", "cloudy"})
 
 
 def deposit(
@@ -211,7 +237,8 @@ def deposit(
     rows, cols = _plane(diameter_mm, pixel_mm / fine)
     shape = _filled(MORPHOLOGIES[morphology](rows, cols, rng))
     grain = _texture(shape.shape, rng.uniform(*GRAIN_MM) * fine / pixel_mm, rng)
-    shape = shape * np.clip(1 + rng.uniform(0.15, 0.45) * grain, 0, None)
+    strength = rng.uniform(*(SMOOTH_GRAIN if morphology in SMOOTH else GRAIN_STRENGTH))
+    shape = shape * np.clip(1 + strength * grain, 0, None)
     shape = ops.gaussian(shape.astype(np.float32), max(blur_mm * fine / pixel_mm, 0.3))
     side = max(3, int(np.ceil(shape.shape[0] / fine)) | 1)
     shape = ops.resize_area(shape, (side, side))

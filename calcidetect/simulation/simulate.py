@@ -23,6 +23,8 @@ DIAMETERS_MM = {
     "linear": (4.0, 20.0),
     "tumoral": (10.0, 30.0),
     "sheet": (8.0, 30.0),
+    "homogeneous": (2.0, 25.0),
+    "cloudy": (4.0, 25.0),
 }
 """Usual extents, drawn log-uniformly."""
 
