@@ -179,7 +179,7 @@ def sheet(rows: Coordinates, cols: Coordinates, rng: np.random.Generator) -> Flo
 
 
 def homogeneous(rows: Coordinates, cols: Coordinates, rng: np.random.Generator) -> FloatImage:
-    """A dense, sharply outlined mass of one to three lumps, as resting tendinitis: domed, or level with sloping sides."""
+    """Dense, sharply outlined, of one to three lumps, as resting tendinitis: domed, or level in the middle."""
     rows, cols = _bent(rows, cols, rng, strength=0.1)
     lumps = _lumps(rows, cols, rng, count=int(rng.integers(1, 4)), size=(0.5, 0.9), within=(0.4, 0.3))
     half_way = rng.uniform(0.15, 1.5) * lumps.max()
