@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from calcidetect.simulation.deposits import MORPHOLOGIES, deposit
+from calcidetect import ops
+from calcidetect.simulation.deposits import MORPHOLOGIES, SMOOTH, deposit
 from calcidetect.simulation.simulate import (
     CONTRAST_STEPS,
     STEPS_PER_MM,
@@ -110,6 +111,15 @@ def test_a_sheet_is_lace_and_a_nodule_is_not():
 
     sheets, nodules = ([filled(kind, seed) for seed in range(8)] for kind in ("sheet", "nodular"))
     assert np.median(sheets) < 0.45 < np.median(nodules)
+
+
+def test_smooth_kinds_have_less_grit_than_a_tumoral_mass():
+    def grit(morphology, seed):
+        shape = deposit(morphology, diameter_mm=15, pixel_mm=0.2, blur_mm=0.2, rng=np.random.default_rng(seed))
+        return (shape - ops.gaussian(shape, 3.0))[shape > 0.5].std()
+
+    smooth, lobed = ([grit(kind, seed) for kind in kinds for seed in range(8)] for kinds in (SMOOTH, ["tumoral"]))
+    assert np.median(smooth) < 0.5 * np.median(lobed)
 
 
 def test_dense_deposits_near_the_top_keep_their_texture():
