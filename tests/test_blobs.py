@@ -7,7 +7,7 @@ from limbs import PIXEL_MM, SHAPE, film, limb_pixels, with_disc
 from calcidetect import ops
 from calcidetect.candidates.blobs import film_blobs
 from calcidetect.candidates.label_regions import label_regions
-from calcidetect.candidates.places import Places, Points, places
+from calcidetect.candidates.places import GridPoints, Places, places
 from calcidetect.candidates.surroundings import evened, fine_features
 from calcidetect.config import Config
 from calcidetect.types import Anatomy
@@ -69,7 +69,7 @@ def test_small_films_have_every_scale():
 
 def test_a_place_means_the_same_on_a_halved_film():
     ramp = np.add.outer(np.arange(64), 3 * np.arange(80)).astype(np.float32)
-    at = Points(rows=np.array([[20.25, 40]], np.float32), cols=np.array([[11, 30.5]], np.float32))
+    at = GridPoints(rows=np.array([[20.25, 40]], np.float32), cols=np.array([[11, 30.5]], np.float32))
     for times in (1, 2, 3):
         image = ramp
         for _ in range(times):
