@@ -407,9 +407,16 @@ def _reader(given: str | None) -> str:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or a service manager's SIGTERM sets."""
+    """An event that Ctrl-C or a service manager's SIGTERM sets.
+
+    A thread sets it: the signal may come while the main one, which handles it, holds the event's lock in `wait`.
+    """
     stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def end(*_: object) -> None:
+        threading.Thread(target=stop.set).start()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from review_runs import Browser, make_run, served
 
+from calcidetect import cli
 from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.cli import main
 from calcidetect.reading import readers
@@ -330,8 +331,19 @@ def test_signals_end_the_server_cleanly(folder, number):
     with process:
         assert address.startswith("http://127.0.0.1:")
         process.send_signal(number)
-        assert process.wait(30) == 0
+        try:
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
         assert process.stderr.read() == ""
+
+
+def test_a_signal_that_comes_while_the_event_is_locked_ends_the_server_all_the_same():
+    with cli._ended_by_signals() as stop:
+        with stop._cond:  # as in the midst of `stop.wait`
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert not stop.is_set()
+        assert stop.wait(10)
 
 
 def test_a_port_that_is_taken_is_told(folder, capsys):
