@@ -143,9 +143,8 @@ def _to_the_apex(lung: Mask) -> Mask:
     area = np.cumsum(np.count_nonzero(lung, axis=1))
     middle = int(np.searchsorted(area, area[-1] / 2))
     upper = np.arange(middle, rows[0] - 1, -1)  # from the middle upwards
-    outer = np.where(lung[upper].any(axis=1), lung[upper].argmax(axis=1), 0).astype(float)
-    up = np.arange(len(upper))
-    limit = np.maximum.accumulate(outer + FLARE * up) - FLARE * up
+    outer, allowed = lung[upper].argmax(axis=1), FLARE * np.arange(len(upper))  # 0 in rows without lung
+    limit = np.maximum.accumulate(outer + allowed) - allowed
     kept = lung.copy()
     kept[upper] &= np.arange(lung.shape[1]) >= limit[:, None]
     width = np.count_nonzero(kept[upper], axis=1)
