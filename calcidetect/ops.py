@@ -485,6 +485,31 @@ def contour(mask: Mask) -> npt.NDArray[np.float64]:
     return longest.reshape(-1, 2)[:, ::-1] - 1.0
 
 
+def brightest_paths(images: FloatImage) -> npt.NDArray[np.intp]:
+    """Column per row of the path down each image with the greatest sum, which moves at most one column a row.
+
+    Parameters
+    ----------
+    images
+        float32 (n, rows, cols); -inf where no path may begin.
+
+    Returns
+    -------
+    int (n, rows)
+    """
+    total, came_from = images[:, 0], []
+    for row in np.moveaxis(images, 1, 0)[1:]:
+        beside = np.pad(total, ((0, 0), (1, 1)), constant_values=-np.inf)
+        before = np.stack([beside[:, :-2], total, beside[:, 2:]])
+        best = before.argmax(axis=0)
+        came_from.append(np.arange(images.shape[2]) + best - 1)
+        total = row + np.take_along_axis(before, best[None], axis=0)[0]
+    path = [total.argmax(axis=1)]
+    for origin in reversed(came_from):
+        path.append(np.take_along_axis(origin, path[-1][:, None], axis=1)[:, 0])
+    return np.stack(path[::-1], axis=1)
+
+
 def pairs_within(points: npt.NDArray[np.float64], reach: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Index pairs (both ways round, no point with itself) of points, shape (n, 2), at most `reach` apart."""
     order = np.argsort(points[:, 0], kind="stable")

@@ -19,7 +19,7 @@ from calcidetect.anatomy.bone import BoneTables
 from calcidetect.anatomy.pixel_features import film_planes
 from calcidetect.anatomy.regions import Region
 from calcidetect.arrays import Column, FloatImage, LabelImage
-from calcidetect.candidates import clusters, detect, dust_and_ink, extent, measure, mimics, score, vessels
+from calcidetect.candidates import clusters, detect, dust_and_ink, extent, lines, measure, mimics, score, vessels
 from calcidetect.candidates.blobs import film_blobs
 from calcidetect.candidates.features import candidate_features
 from calcidetect.candidates.label_regions import centres
@@ -301,7 +301,7 @@ def _kept(
     taken = labels > 0
     order, labels = _numbered(labels, scores, leaders, rings, least=least)
     sure = int((scores[order] >= score.OPERATING_POINT).sum())
-    seen = _looked_at_again(film, labels, kinds[order], sure=sure, pixel_mm=working.grid.nominal_mm)
+    seen = _looked_at_again(film, working, anatomy, labels, kinds[order], sure=sure)
     labels = extent.full_extent(working, labels, anatomy, taken, count=sure)
     chosen = {name: column[order] for name, column in features.items()}
     candidates = measure.measure(
@@ -329,16 +329,25 @@ def _numbered(
 
 
 def _looked_at_again(
-    film: FloatImage, labels: LabelImage, kinds: npt.NDArray[np.str_], *, sure: int, pixel_mm: float
+    film: FloatImage,
+    working: Radiograph,
+    anatomy: Anatomy,
+    labels: LabelImage,
+    kinds: npt.NDArray[np.str_],
+    *,
+    sure: int,
 ) -> npt.NDArray[np.str_]:
-    """Kinds of candidates, by falling score, with those of dust, ink and calcified vessels.
+    """Kinds of candidates, by falling score, with those of dust, ink, long lines and calcified vessels.
 
     They are looked for among the `sure` ones that reach the operating point; below it specks and lines are chance.
     """
+    pixel_mm = working.grid.nominal_mm
     clear = np.where(labels <= sure, labels, 0).astype(np.int32)
     named = kinds.copy()
     marked = kinds[:sure] == MARK
-    named[:sure][marked & dust_and_ink.lie_on_film(film, clear, pixel_mm=pixel_mm)] = "other"
+    drawn = dust_and_ink.lie_on_film(film, clear, pixel_mm=pixel_mm)
+    drawn |= lines.lie_on_lines(working.pixels, anatomy.bone, clear, pixel_mm=pixel_mm)
+    named[:sure][marked & drawn] = "other"
     named[:sure][marked & vessels.are_vessels(clear, pixel_mm=pixel_mm)] = "vascular"
     return named
 

@@ -164,20 +164,6 @@ def _axis(even: FloatImage, body: Mask, *, pixel_mm: float) -> npt.NDArray[np.fl
     darkness = (np.minimum(left, right) - even)[:last]  # a lung is dark too, but not between two bright sides
     columns = np.arange(body.shape[1])
     allowed = body & (np.abs(columns - middle) < MIDLINE_MM / pixel_mm)
-    axis = _darkest_path(np.where(allowed, darkness, np.float32(-10)))
+    (axis,) = ops.brightest_paths(np.where(allowed, darkness, np.float32(-10))[None])
     on_axis = darkness[np.arange(last), axis]
     return axis.astype(float) if np.percentile(on_axis[rows[0] :], 60) > MIN_DARKNESS else np.empty(0)
-
-
-def _darkest_path(darkness: FloatImage) -> npt.NDArray[np.intp]:
-    """Column per row of the path from top to bottom with the greatest sum, moving at most one column a row."""
-    total, came_from = np.pad(darkness[0], 1, constant_values=-np.inf), []
-    for row in darkness[1:]:
-        before = np.stack([total[:-2], total[1:-1], total[2:]])
-        best = before.argmax(axis=0)
-        came_from.append(np.arange(len(row)) + best - 1)
-        total[1:-1] = row + before.max(axis=0)
-    path = [int(total[1:-1].argmax())]
-    for origin in reversed(came_from):
-        path.append(int(origin[path[-1]]))
-    return np.array(path[::-1])
