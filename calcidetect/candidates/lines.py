@@ -30,8 +30,8 @@ LARGEST_MM = 12.0
 START_MM = 2.0
 """… and no farther than this from the ray that leaves its middle."""
 
-DIRECTIONS = 24
-SAMPLE_MM = 0.4
+DIRECTIONS = 16
+SAMPLE_MM = 0.5
 SMOOTH_MM = 0.45
 
 WEAKEST = 16
@@ -66,23 +66,27 @@ def lie_on_lines(film: FloatImage, bone: Mask, labels: LabelImage, *, pixel_mm: 
     bool (n,)
     """
     even = ops.gaussian(film, SMOOTH_MM / pixel_mm)
-    covered = bone.astype(np.float32)
     found = []
     for number, box in enumerate(ops.label_boxes(labels), start=1):
         radius_mm = max(side.stop - side.start for side in box) / 2 * pixel_mm
-        places = _strips(box, start_mm=min(radius_mm, LARGEST_MM) + MARGIN_MM, pixel_mm=pixel_mm)
-        strips, bony = (ops.sample(image, *places).reshape(DIRECTIONS, -1, WIDTH) for image in (even, covered))
+        rows, cols = _strips(box, start_mm=min(radius_mm, LARGEST_MM) + MARGIN_MM, pixel_mm=pixel_mm)
+        strips = ops.sample(even, rows, cols).reshape(DIRECTIONS, -1, WIDTH)
         height = np.percentile(even[box][labels[box] == number], OWN) - np.median(strips[:, 0])
-        found.append(_runs_on(strips, bony > 0, radius_mm=radius_mm, least=SHARE * height))
+        ridges = _ridges(strips)
+        some = ridges[:, ::3, ::3]
+        least = max(SHARE * height, SIGMAS * ops.normal_sigma(some - np.median(some)))
+        bright = np.percentile(ridges.max(axis=2), WEAKEST, axis=1) >= least  # no path is brighter than that
+        rows, cols = (_middle(index.reshape(strips.shape)[bright]).round().astype(int) for index in (rows, cols))
+        inside = (np.clip(index, 0, size - 1) for index, size in zip((rows, cols), bone.shape, strict=True))
+        ridges = np.where(bone[tuple(inside)], -np.ptp(strips), ridges[bright])
+        found.append(_runs_on(ridges, radius_mm=radius_mm, least=least))
     return np.array(found, bool)
 
 
-def _runs_on(strips: FloatImage, bony: Mask, *, radius_mm: float, least: float) -> bool:
-    """Whether a line of this height or more runs along one of the strips and over no bone."""
-    ridges = _ridges(strips)
-    ridges[_middle(bony)] = -np.ptp(strips)
-    sigma = ops.normal_sigma(ridges - np.median(ridges))
-    least = max(least, SIGMAS * sigma)
+def _runs_on(ridges: FloatImage, *, radius_mm: float, least: float) -> bool:
+    """Whether a line of this height or more runs along one of the strips of ridges, from the candidate on."""
+    if not len(ridges):
+        return False
     path = _paths(np.minimum(ridges, np.float32(least)), radius_mm=radius_mm)
     heights = np.take_along_axis(ridges, path[..., None], axis=2)
     return bool(np.percentile(heights, WEAKEST, axis=1).max() >= least)
