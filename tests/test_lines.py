@@ -66,3 +66,14 @@ def test_cortex_is_no_line():
 
 def test_no_candidates_no_lines():
     assert lie_on_lines(film(), disc(), np.zeros((200, 200), np.int32), pixel_mm=PIXEL_MM).shape == (0,)
+
+
+def test_flat_film_has_no_lines():
+    assert not is_on_line(np.full((200, 200), 500, np.float32))
+
+
+def test_line_may_leave_the_film():
+    pixels = film((30, (MIDDLE, MIDDLE), (190, 100)))
+    corner = np.roll(pixels, -85, axis=1)  # the spot is 6 mm from the left border
+    labels = np.roll(disc(), -85, axis=1).astype(np.int32)
+    assert lie_on_lines(corner, np.zeros(corner.shape, bool), labels, pixel_mm=PIXEL_MM).all()

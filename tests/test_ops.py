@@ -214,3 +214,14 @@ def test_boxes_of_labels_are_those_that_scipy_finds():
     labels = ops.compact(labels)
     assert ops.label_boxes(labels) == ndimage.find_objects(labels)
     assert ops.label_boxes(np.zeros((3, 4), np.int32)) == []
+
+
+def test_brightest_path_follows_a_bent_ridge_and_begins_where_it_may():
+    image = np.zeros((2, 6, 9), np.float32)
+    columns = [4, 5, 6, 6, 5, 4]
+    image[0, np.arange(6), columns] = 1
+    image[1, :, 1] = 1
+    image[1, 0, :5] = -np.inf  # the bright column can't be reached from the first row at once
+    paths = ops.brightest_paths(image)
+    assert paths[0].tolist() == columns
+    assert paths[1].tolist() == [5, 4, 3, 2, 1, 1]

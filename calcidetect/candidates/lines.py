@@ -66,27 +66,26 @@ def lie_on_lines(film: FloatImage, bone: Mask, labels: LabelImage, *, pixel_mm: 
     bool (n,)
     """
     even = ops.gaussian(film, SMOOTH_MM / pixel_mm)
-    found = []
-    for number, box in enumerate(ops.label_boxes(labels), start=1):
-        radius_mm = max(side.stop - side.start for side in box) / 2 * pixel_mm
-        rows, cols = _strips(box, start_mm=min(radius_mm, LARGEST_MM) + MARGIN_MM, pixel_mm=pixel_mm)
-        strips = ops.sample(even, rows, cols).reshape(DIRECTIONS, -1, WIDTH)
-        height = np.percentile(even[box][labels[box] == number], OWN) - np.median(strips[:, 0])
-        ridges = _ridges(strips)
-        some = ridges[:, ::3, ::3]
-        least = max(SHARE * height, SIGMAS * ops.normal_sigma(some - np.median(some)))
-        bright = np.percentile(ridges.max(axis=2), WEAKEST, axis=1) >= least  # no path is brighter than that
-        rows, cols = (_middle(index.reshape(strips.shape)[bright]).round().astype(int) for index in (rows, cols))
-        inside = (np.clip(index, 0, size - 1) for index, size in zip((rows, cols), bone.shape, strict=True))
-        ridges = np.where(bone[tuple(inside)], -np.ptp(strips), ridges[bright])
-        found.append(_runs_on(ridges, radius_mm=radius_mm, least=least))
-    return np.array(found, bool)
+    boxes = enumerate(ops.label_boxes(labels), start=1)
+    own = ((box, labels[box] == number) for number, box in boxes)
+    return np.array([_lies_on_line(even, bone, box, part, pixel_mm=pixel_mm) for box, part in own], bool)
 
 
-def _runs_on(ridges: FloatImage, *, radius_mm: float, least: float) -> bool:
-    """Whether a line of this height or more runs along one of the strips of ridges, from the candidate on."""
-    if not len(ridges):
+def _lies_on_line(even: FloatImage, bone: Mask, box: tuple[slice, slice], own: Mask, *, pixel_mm: float) -> bool:
+    """Whether a line runs on past a candidate, whose pixels within its box are its `own`."""
+    radius_mm = max(own.shape) / 2 * pixel_mm
+    rows, cols = _strips(box, start_mm=min(radius_mm, LARGEST_MM) + MARGIN_MM, pixel_mm=pixel_mm)
+    strips = ops.sample(even, rows, cols).reshape(DIRECTIONS, -1, WIDTH)
+    ridges = _ridges(strips)
+    height = float(np.percentile(even[box][own], OWN) - np.median(strips[:, 0]))
+    some = ridges[:, ::3, ::3]
+    least = max(SHARE * height, SIGMAS * ops.normal_sigma(some - np.median(some)))
+    bright = np.percentile(ridges.max(axis=2), WEAKEST, axis=1) >= least  # no path is brighter than that
+    if least <= 0 or not bright.any():
         return False
+    rows, cols = (_middle(index.reshape(strips.shape)[bright]).round().astype(int) for index in (rows, cols))
+    over_bone = bone[rows.clip(0, bone.shape[0] - 1), cols.clip(0, bone.shape[1] - 1)]
+    ridges = np.where(over_bone, -np.ptp(strips), ridges[bright])
     path = _paths(np.minimum(ridges, np.float32(least)), radius_mm=radius_mm)
     heights = np.take_along_axis(ridges, path[..., None], axis=2)
     return bool(np.percentile(heights, WEAKEST, axis=1).max() >= least)
@@ -121,7 +120,6 @@ def _ridges(strips: FloatImage) -> FloatImage:
 def _paths(ridges: FloatImage, *, radius_mm: float) -> npt.NDArray[np.intp]:
     """Places across (directions, length) of the brightest path along each strip that begins behind the candidate."""
     aside_mm = np.abs(np.arange(ridges.shape[2]) - ridges.shape[2] // 2) * SAMPLE_MM
-    beside = aside_mm > max(min(radius_mm, START_MM), SAMPLE_MM)
-    return ops.brightest_paths(
-        np.where(beside & (np.arange(ridges.shape[1]) == 0)[:, None], np.float32(-np.inf), ridges)
-    )
+    allowed = ridges.copy()
+    allowed[:, 0, aside_mm > max(min(radius_mm, START_MM), SAMPLE_MM)] = -np.inf
+    return ops.brightest_paths(allowed)
