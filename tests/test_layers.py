@@ -57,6 +57,7 @@ LAYERS = (
         "candidates.dust_and_ink",
         "candidates.extent",
         "candidates.vessels",
+        "candidates.lines",
     },  # where is what in a region
     {"candidates.promise"},
     {
