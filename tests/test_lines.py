@@ -77,3 +77,11 @@ def test_line_may_leave_the_film():
     corner = np.roll(pixels, -85, axis=1)  # the spot is 6 mm from the left border
     labels = np.roll(disc(), -85, axis=1).astype(np.int32)
     assert lie_on_lines(corner, np.zeros(corner.shape, bool), labels, pixel_mm=PIXEL_MM).all()
+
+
+def test_row_of_deposits_is_no_line():
+    pixels = film()
+    for step, height in enumerate((20, 90, 30, 120, 25, 80, 30), start=1):
+        spot = cv2.circle(np.zeros_like(pixels), (MIDDLE + 10 * step, MIDDLE + 2 * step), 4, 1, -1)
+        pixels += height * cv2.GaussianBlur(spot, (0, 0), 2)
+    assert not is_on_line(pixels)

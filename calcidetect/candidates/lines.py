@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calcidetect import ops
-from calcidetect.arrays import FloatImage, LabelImage, Mask
+from calcidetect.arrays import Column, FloatImage, LabelImage, Mask
 
 RUN_MM = 20.0
 """A line is followed so far from the candidate's edge."""
@@ -40,8 +40,14 @@ WEAKEST = 16
 SIGMAS, SHARE = 1.5, 0.3
 """… so many sigmas of what other lines like it amount to, and this share of the candidate's own height."""
 
+EVEN = 3.0
+"""Its bright parts are so many times as bright as its weak ones, at most: a row of deposits is uneven."""
+
 OWN = 90
 """A candidate is as bright as this percentile of it."""
+
+HALO_MM = 0.8
+"""No line is followed over other candidates and so far around them: deposits lie in rows and crowds."""
 
 WIDTH = 2 * round((BEND_MM + max(FLANKS_MM)) / SAMPLE_MM) + 1
 """Samples across a strip."""
@@ -68,11 +74,12 @@ def lie_on_lines(film: FloatImage, bone: Mask, labels: LabelImage, *, pixel_mm: 
     even = ops.gaussian(film, SMOOTH_MM / pixel_mm)
     boxes = enumerate(ops.label_boxes(labels), start=1)
     own = ((box, labels[box] == number) for number, box in boxes)
-    return np.array([_lies_on_line(even, bone, box, part, pixel_mm=pixel_mm) for box, part in own], bool)
+    barred = bone | ops.dilate(labels > 0, round(HALO_MM / pixel_mm))
+    return np.array([_lies_on_line(even, barred, box, part, pixel_mm=pixel_mm) for box, part in own], bool)
 
 
-def _lies_on_line(even: FloatImage, bone: Mask, box: tuple[slice, slice], own: Mask, *, pixel_mm: float) -> bool:
-    """Whether a line runs on past a candidate, whose pixels within its box are its `own`."""
+def _lies_on_line(even: FloatImage, barred: Mask, box: tuple[slice, slice], own: Mask, *, pixel_mm: float) -> bool:
+    """Whether a line runs on past a candidate, with pixels of its `own` in its box, over nothing barred."""
     radius_mm = max(own.shape) / 2 * pixel_mm
     rows, cols = _strips(box, start_mm=min(radius_mm, LARGEST_MM) + MARGIN_MM, pixel_mm=pixel_mm)
     strips = ops.sample(even, rows, cols).reshape(DIRECTIONS, -1, WIDTH)
@@ -84,11 +91,11 @@ def _lies_on_line(even: FloatImage, bone: Mask, box: tuple[slice, slice], own: M
     if least <= 0 or not bright.any():
         return False
     rows, cols = (_middle(index.reshape(strips.shape)[bright]).round().astype(int) for index in (rows, cols))
-    over_bone = bone[rows.clip(0, bone.shape[0] - 1), cols.clip(0, bone.shape[1] - 1)]
-    ridges = np.where(over_bone, -np.ptp(strips), ridges[bright])
-    path = _paths(np.minimum(ridges, np.float32(least)), radius_mm=radius_mm)
-    heights = np.take_along_axis(ridges, path[..., None], axis=2)
-    return bool(np.percentile(heights, WEAKEST, axis=1).max() >= least)
+    over_others = barred[rows.clip(0, barred.shape[0] - 1), cols.clip(0, barred.shape[1] - 1)]
+    ridges = np.where(over_others, -np.ptp(strips), ridges[bright])
+    weakest, _ = _along(ridges, np.minimum(ridges, np.float32(least)), radius_mm=radius_mm)
+    low, high = _along(ridges, ridges, radius_mm=radius_mm)
+    return bool(((weakest >= least) & (high <= EVEN * low)).any())
 
 
 def _strips(box: tuple[slice, slice], *, start_mm: float, pixel_mm: float) -> tuple[FloatImage, FloatImage]:
@@ -117,9 +124,14 @@ def _ridges(strips: FloatImage) -> FloatImage:
     return ridges
 
 
-def _paths(ridges: FloatImage, *, radius_mm: float) -> npt.NDArray[np.intp]:
-    """Places across (directions, length) of the brightest path along each strip that begins behind the candidate."""
-    aside_mm = np.abs(np.arange(ridges.shape[2]) - ridges.shape[2] // 2) * SAMPLE_MM
-    allowed = ridges.copy()
+def _along(ridges: FloatImage, gain: FloatImage, *, radius_mm: float) -> tuple[Column, Column]:
+    """Height of the ridge in each strip's path of the greatest gain that begins behind the candidate.
+
+    At its weak parts and, as far from the other end of the ranks, at its bright ones; (directions,) each.
+    """
+    aside_mm = np.abs(np.arange(gain.shape[2]) - gain.shape[2] // 2) * SAMPLE_MM
+    allowed = gain.copy()
     allowed[:, 0, aside_mm > max(min(radius_mm, START_MM), SAMPLE_MM)] = -np.inf
-    return ops.brightest_paths(allowed)
+    heights = np.take_along_axis(ridges, ops.brightest_paths(allowed)[..., None], axis=2)[..., 0]
+    low, high = np.percentile(heights, (WEAKEST, 100 - WEAKEST), axis=1)
+    return low, high
