@@ -501,9 +501,8 @@ def brightest_paths(images: FloatImage) -> npt.NDArray[np.intp]:
     for row in np.moveaxis(images, 1, 0)[1:]:
         beside = np.pad(total, ((0, 0), (1, 1)), constant_values=-np.inf)
         before = np.stack([beside[:, :-2], total, beside[:, 2:]])
-        best = before.argmax(axis=0)
-        came_from.append(np.arange(images.shape[2]) + best - 1)
-        total = row + np.take_along_axis(before, best[None], axis=0)[0]
+        came_from.append(np.arange(images.shape[2]) + before.argmax(axis=0) - 1)
+        total = row + before.max(axis=0)
     path = [total.argmax(axis=1)]
     for origin in reversed(came_from):
         path.append(np.take_along_axis(origin, path[-1][:, None], axis=1)[:, 0])

@@ -71,9 +71,11 @@ def lie_on_lines(film: FloatImage, bone: Mask, labels: LabelImage, *, pixel_mm: 
     -------
     bool (n,)
     """
+    boxes = ops.label_boxes(labels)
+    if not boxes:
+        return np.zeros(0, bool)
+    own = ((box, labels[box] == number) for number, box in enumerate(boxes, start=1))
     even = ops.gaussian(film, SMOOTH_MM / pixel_mm)
-    boxes = enumerate(ops.label_boxes(labels), start=1)
-    own = ((box, labels[box] == number) for number, box in boxes)
     barred = bone | ops.dilate(labels > 0, round(HALO_MM / pixel_mm))
     return np.array([_lies_on_line(even, barred, box, part, pixel_mm=pixel_mm) for box, part in own], bool)
 
@@ -125,9 +127,9 @@ def _ridges(strips: FloatImage) -> FloatImage:
 
 
 def _along(ridges: FloatImage, gain: FloatImage, *, radius_mm: float) -> tuple[Column, Column]:
-    """Height of the ridge in each strip's path of the greatest gain that begins behind the candidate.
+    """Height of the ridge along each strip's path of the greatest gain that begins behind the candidate.
 
-    At its weak parts and, as far from the other end of the ranks, at its bright ones; (directions,) each.
+    Its `WEAKEST` percentile and the one as far from the top, (directions,) each.
     """
     aside_mm = np.abs(np.arange(gain.shape[2]) - gain.shape[2] // 2) * SAMPLE_MM
     allowed = gain.copy()
