@@ -277,6 +277,30 @@ def test_accept_and_reject_go_on_to_the_next_mark_and_outlast_a_reload(page):
     assert "2 of" in page.text("#films-list [aria-current]")
 
 
+DECIDED_WHILE_ANOTHER_FILM_OPENS = """
+const [say] = arguments;
+(async () => {
+  const { Session } = await import(new URL("static/session.js", location.href));
+  const session = new Session();
+  await session.start();
+  const [first, , other] = session.run.films;
+  await session.open(first.id);
+  session.decide({ action: "accept", mark: 1 }, "mark 1 accepted");
+  const opened = session.queue.then(() => session.open(other.id));
+  await session.decide({ action: "reject", mark: 1 }, "mark 1 rejected");
+  await opened;
+  const rejected = session.entry === other && session.unsaved === null;
+  await session.open(first.id);
+  say([rejected, session.marks.find((mark) => mark.id === 1).state, other.decided]);
+})();
+"""
+
+
+def test_decision_made_while_another_film_opens_is_kept_on_the_film_that_was_seen(page):
+    page.driver.set_script_timeout(PATIENCE_S)
+    assert page.driver.execute_async_script(DECIDED_WHILE_ANOTHER_FILM_OPENS) == [True, "rejected", 0]
+
+
 def test_undo_and_redo(page):
     page.keys("ja")
     page.says("Mark 1 accepted")

@@ -451,7 +451,7 @@ function keyDown(event) {
 
 function listen() {
   session.addEventListener("films", showFilms);
-  session.addEventListener("entry", () => (showEntry(session.entry), countFilms(rows.size)));
+  session.addEventListener("entry", ({ detail }) => (showEntry(detail), countFilms(rows.size)));
   session.addEventListener("film", showFilm);
   session.addEventListener("marks", showMarks);
   session.addEventListener("trouble", ({ detail }) => trouble("decision", detail.text, detail.offers));

@@ -1,5 +1,5 @@
 // The films of a run and what the reader decides on them, in step with the server. Events: "films", "film" (another is
-// open), "entry" (its counts), "marks", "trouble" ({ text, offers }), "fine", "done" (words on what was kept), "insist".
+// open), "entry" (a film's counts), "marks", "trouble" ({ text, offers }), "fine", "done" (words on what was kept), "insist".
 
 import * as api from "./api.js";
 
@@ -29,15 +29,13 @@ export class Session extends EventTarget {
     return this.reload();
   }
 
-  // Asks for the state of the open film, as another page may have decided on it.
-  async reload() {
-    const { entry } = this;
+  // Asks for the state of a film, as another page may have decided on it.
+  async reload(film = this.entry) {
     try {
-      const state = await api.film(entry.id);
-      if (this.entry === entry) this._take(state);
+      this._take(film, await api.film(film.id));
       return true;
     } catch (error) {
-      if (this.entry === entry) this._trouble(error.message, [["Try again", () => this.reload()]]);
+      if (this.entry === film) this._trouble(error.message, [["Try again", () => this.reload(film)]]);
       return false;
     }
   }
@@ -90,9 +88,8 @@ export class Session extends EventTarget {
     if (next) this.choose(next.id);
   }
 
-  // Keeps a decision; true once it is on the server's disk. `words` tell the reader what it was.
-  decide(decision, words) {
-    const film = this.entry;
+  // Keeps a decision on the film that the reader saw; true once it is on the server's disk. `words` say what it was.
+  decide(decision, words, film = this.entry) {
     const turn = this.queue.then(() => this._send(film, decision, words));
     this.queue = turn.catch(() => {});
     return turn;
@@ -101,8 +98,7 @@ export class Session extends EventTarget {
   async _send(film, decision, words) {
     if (this.unsaved) return this._insist();
     try {
-      const state = await api.decide(film.id, { ...decision, last: this.state.last });
-      if (this.entry === film) this._take(state);
+      this._take(film, await api.decide(film.id, { ...decision, last: film.last }));
       this.tell("fine");
       this.tell("done", words);
       return true;
@@ -117,7 +113,7 @@ export class Session extends EventTarget {
     const again = () => this._again(film, decision, words);
     if (error.kind === "stale") {
       const text = `Another tab has decided on this film meanwhile; it is shown as it is now. Not kept: ${words}.`;
-      if (!(await this.reload())) return;
+      if (!(await this.reload(film))) return;
       this._trouble(text, [
         ["Do it now", again],
         ["Leave it", () => this.discard()],
@@ -132,7 +128,7 @@ export class Session extends EventTarget {
 
   _again(film, decision, words) {
     this.unsaved = null;
-    return this.decide(decision, words);
+    return this.decide(decision, words, film);
   }
 
   discard() {
@@ -146,12 +142,14 @@ export class Session extends EventTarget {
     return false;
   }
 
-  _take(state) {
+  // Each film keeps its own newest decision, `last`: another film may be open by the time that an answer comes.
+  _take(film, state) {
+    const { last, decided, reviewed, n_marks } = state;
+    Object.assign(film, { last, decided, reviewed, n_marks });
+    this.tell("entry", film);
+    if (this.entry !== film) return;
     this.state = state;
     if (this.chosen !== null && !this.mark) this.chosen = null;
-    const { decided, reviewed, n_marks } = state;
-    Object.assign(this.entry, { decided, reviewed, n_marks });
-    this.tell("entry");
     this.tell("marks");
   }
 
