@@ -56,6 +56,7 @@ def _add_scan(commands: Any) -> None:
     parser.add_argument(
         "paths",
         nargs="+",
+        type=_path,
         metavar="PATH",
         help="films, folders, DICOMDIR files, patterns, CSV manifests (path, spacing, laterality, region, patient), "
         "dicomweb:https://…/studies/UID",
@@ -91,7 +92,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-score", type=float, metavar="S", help="lowest score that is reported, 0 to 1 (shipped operating point)"
     )
-    parser.add_argument("--config", metavar="FILE", help="settings in TOML")
+    parser.add_argument("--config", type=_path, metavar="FILE", help="settings in TOML")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting; may be repeated"
     )
@@ -103,7 +104,9 @@ def _add_figure(commands: Any) -> None:
         help="draw films as the lettered panels of one figure",
         description="Draw films side by side, as a case report prints them. " + NOTICE,
     )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="films in the order of the panels, or folders of them")
+    parser.add_argument(
+        "paths", nargs="+", type=_path, metavar="PATH", help="films in the order of the panels, or folders of them"
+    )
     parser.add_argument(
         "--out", type=_path, required=True, metavar="FILE", help="the figure: a .png, .svg or .pdf file"
     )
@@ -117,7 +120,7 @@ def _add_figure(commands: Any) -> None:
 
 def _add_inspect(commands: Any) -> None:
     parser = commands.add_parser("inspect", help="print what the reader understands of films")
-    parser.add_argument("paths", nargs="+", metavar="FILE")
+    parser.add_argument("paths", nargs="+", type=_path, metavar="FILE")
     parser.add_argument("--json", action="store_true", help="print one JSON list instead of text")
 
 
@@ -131,15 +134,16 @@ def _add_phantom(commands: Any) -> None:
 
 def _add_evaluate(commands: Any) -> None:
     parser = commands.add_parser("evaluate", help="judge results against what is known of the films")
-    parser.add_argument("results", metavar="DIR", help="folder that scan wrote, with --min-score 0")
+    parser.add_argument("results", type=_path, metavar="DIR", help="folder that scan wrote, with --min-score 0")
     parser.add_argument(
         "--truth",
+        type=_path,
         required=True,
         metavar="FILE",
         help=_TRUTH_HELP,
     )
     parser.add_argument("--out", type=_path, required=True, metavar="DIR", help="folder for numbers and pictures")
-    parser.add_argument("--masks", metavar="DIR", help="folder of bone masks NAME.png")
+    parser.add_argument("--masks", type=_path, metavar="DIR", help="folder of bone masks NAME.png")
     parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the bootstrap (0)")
 
 
@@ -149,10 +153,10 @@ def _add_simulate(commands: Any) -> None:
         help="put deposits into films, with truth",
         description="Put deposits of calcium into films and write them as PNG, with truth.json and masks.",
     )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="films, folders, DICOMDIR files")
+    parser.add_argument("paths", nargs="+", type=_path, metavar="PATH", help="films, folders, DICOMDIR files")
     parser.add_argument("--out", type=_path, required=True, metavar="DIR", help="folder for films and their truth")
     parser.add_argument("--seed", required=True, type=_natural, metavar="N", help="each film's deposits follow from it")
-    parser.add_argument("--soft", metavar="FILE", help=_SOFT_HELP)
+    parser.add_argument("--soft", type=_path, metavar="FILE", help=_SOFT_HELP)
     parser.add_argument("--copies", type=_natural, default=1, metavar="K", help="simulated films for each film (1)")
     parser.add_argument(
         "--count", type=_natural, nargs=2, default=(2, 5), metavar=("LOW", "HIGH"), help="deposits in each (2 5)"
@@ -194,7 +198,9 @@ def _add_review(commands: Any) -> None:
         description="Open a page in the browser, served by this machine alone, to decide on the marks of a run. Stops "
         "on Ctrl-C. " + NOTICE,
     )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a folder that scan wrote; or films, scanned first")
+    parser.add_argument(
+        "paths", nargs="+", type=_path, metavar="PATH", help="a folder that scan wrote; or films, scanned first"
+    )
     parser.add_argument("--out", type=_path, metavar="DIR", help="folder that films are scanned into (review-results)")
     parser.add_argument("--reader", metavar="NAME", help=_READER_HELP)
     parser.add_argument("--root", type=_path, metavar="DIR", help="folder that film names are relative to")
@@ -212,7 +218,9 @@ def _add_fit(commands: Any) -> None:
         description="Fit the scorer's tables anew on the films that readers have reviewed; print figures on films held "
         "out, before and after. Use the result with --set score.tables=FILE.",
     )
-    parser.add_argument("results", nargs="+", metavar="DIR", help="folders with decisions of calcidetect review")
+    parser.add_argument(
+        "results", nargs="+", type=_path, metavar="DIR", help="folders with decisions of calcidetect review"
+    )
     parser.add_argument("--out", type=_path, required=True, metavar="FILE", help="JSON file for the tables")
     parser.add_argument("--root", type=_path, metavar="DIR", help="folder that film names are relative to")
 

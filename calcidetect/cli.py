@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -79,6 +79,7 @@ def _scan_films(args: argparse.Namespace, way: dict[str, Any]) -> int:
         recipe = _scan_recipe(args)
         if args.send_back:
             dicomweb.check_formats(recipe.formats)
+            dicomweb.check_paths(args.paths)
         fetched = dicomweb.fetch_films(args.paths, args.out)
         with _progress() as progress:
             results = scan_films(fetched.paths, args.out, recipe, **way, executor=executor, progress=progress)
@@ -192,7 +193,8 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
                 bar.close()
 
 
-_NOT_SEARCHED = {
+_REFUSED = "not_searched"  # `types.NOT_SEARCHED`, which takes NumPy
+_WHY_REFUSED = {
     "coloured": "It has many colours",
     "unlike_films": "It looks like no film that the program knows",
 }
@@ -203,31 +205,31 @@ def _outcome(result: FilmResult) -> str:
     name = _one_line(result.film["film"])
     if not result.ok:
         return f"{name}: failed. {result.film['error']}"
-    return f"{name}: {len(result.candidates)} candidates{_remedy(result)}"
+    remedy = _remedy("scan", result.film["flags"].split(";"))
+    return f"{name}: {len(result.candidates)} candidates{remedy}"
 
 
-def _remedy(result: FilmResult) -> str:
+def _remedy(command: str, flags: Collection[str]) -> str:
     """Why a picture was not searched, and what to do, or nothing."""
-    if not _was_not_searched(result):
+    if _REFUSED not in flags:
         return ""
-    flags = result.film["flags"].split(";")
-    trouble = next((words for flag, words in _NOT_SEARCHED.items() if flag in flags), "No bone was found on it")
-    return f". {trouble}, so it was not searched; if it is a film, name what it shows: calcidetect scan --region."
+    trouble = next((words for flag, words in _WHY_REFUSED.items() if flag in flags), "No bone was found on it")
+    return f". {trouble}, so it was not searched; if it is a film, name what it shows: calcidetect {command} --region."
 
 
 def _was_not_searched(result: FilmResult) -> bool:
-    return "not_searched" in result.film["flags"].split(";")
+    return _REFUSED in result.film["flags"].split(";")
 
 
 def _figure(args: argparse.Namespace) -> int:
     config = _config(args)
+    from calcidetect.candidates.score import check_min_score
     from calcidetect.drawing.figure import check_order, draw_figure, write_figure
     from calcidetect.reading.readers import check_spacing
 
     check_spacing(args.spacing)
+    check_min_score(args.min_score)
     films = check_order(args.paths, out=args.out)
-    if args.min_score is not None and not 0 <= args.min_score <= 1:
-        raise ConfigError(f"The lowest score must lie between 0 and 1, got {args.min_score}.")
     missing: list[str] = []
     scans = _scanned(films, args, config, missing=missing)
     how = {"columns": args.columns, "height_mm": args.height, "dpi": args.dpi}
@@ -253,13 +255,15 @@ def _scanned(
 
     for number, film in enumerate(films, start=1):
         try:
-            yield scan(film, config=config, region=args.region, spacing_mm=args.spacing, min_score=args.min_score)
+            done = scan(film, config=config, region=args.region, spacing_mm=args.spacing, min_score=args.min_score)
         except (ReadError, FieldError) as error:
             missing.append(film)
             _complain(f"calcidetect: {error} Its panel is left out.")
             yield None
         else:
-            _complain(f"[{number}/{len(films)}] {film}")
+            remedy = _remedy("figure", done.report.flags)
+            _complain(f"[{number}/{len(films)}] {film}{remedy}")
+            yield done
 
 
 def _inspect(args: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from calcidetect import dicom_out
+from calcidetect.batch.names import is_uid
 from calcidetect.batch.results import FilmResult
 from calcidetect.errors import ConfigError, PacsError
 from calcidetect.writers import FORMATS, write_bytes
@@ -77,6 +78,12 @@ def check_formats(formats: Sequence[str]) -> None:
     """Raise ConfigError unless one of the formats can be stored in a PACS."""
     if not set(formats) & set(dicom_out.KINDS):
         raise ConfigError(f"Nothing would be sent back; choose --format of {', '.join(dicom_out.KINDS)}.")
+
+
+def check_paths(paths: Sequence[str]) -> None:
+    """Raise ConfigError unless one of the paths is a ``dicomweb:`` address: other films came from nowhere."""
+    if not any(path.startswith(SCHEME) for path in paths):
+        raise ConfigError(f"Nothing would be sent back; only films of {SCHEME} addresses are.")
 
 
 def fetch_films(paths: Sequence[str], out: str | os.PathLike[str]) -> Fetched:
@@ -154,8 +161,8 @@ def _fetch(address: Address, folder: Path) -> Iterator[Path]:
         path = folder / f"{instance}.dcm"
         if not path.exists():
             with _explained(address.server):
-                film = client.retrieve_instance(address.study, series, instance, media_types=_AS_STORED)
-            write_bytes(path, _as_file(film))
+                film = _as_file(client.retrieve_instance(address.study, series, instance, media_types=_AS_STORED))
+            write_bytes(path, film)
         yield path
 
 
@@ -170,9 +177,11 @@ def _find(client: DICOMwebClient, address: Address) -> list[tuple[str, str]]:
         if not chosen or series.get("Modality") not in FILM_MODALITIES:
             continue
         for entry in client.search_for_instances(address.study, series.SeriesInstanceUID):
-            instance = Dataset.from_json(entry).SOPInstanceUID
+            instance = str(Dataset.from_json(entry).SOPInstanceUID)
+            if not is_uid(instance):  # it becomes a file's name
+                raise ValueError(f"{instance!r} is no UID")
             if address.instance in (None, instance):
-                found.append((str(series.SeriesInstanceUID), str(instance)))
+                found.append((str(series.SeriesInstanceUID), instance))
     return found
 
 

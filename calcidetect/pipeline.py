@@ -31,6 +31,7 @@ from calcidetect.reading.stored import COLOURED
 from calcidetect.trees import BoostedTables
 from calcidetect.types import (
     MARK,
+    NOT_SEARCHED,
     TRACHEAL,
     TWO_LIMBS,
     Anatomy,
@@ -51,9 +52,6 @@ UNLIKE = "unlike_films"
 
 NO_BONE = "no_bone"
 """Flag of a picture on which no bone was found."""
-
-NOT_SEARCHED = "not_searched"
-"""Flag of a picture that is none of a radiograph, or without bone, and whose region nobody named."""
 
 WIDTH_TOLERANCE = 0.05
 """A nominal pitch this near to the assumed one is not worth a second reduction."""
@@ -94,9 +92,10 @@ def scan(
     FieldError
         When no exposed field is found on it.
     ConfigError
-        For an unknown region, or settings that can't be used.
+        For an unknown region, a score that is none, or settings that can't be used.
     """
     started = time.perf_counter()
+    score.check_min_score(min_score)
     radiograph = film if isinstance(film, Radiograph) else readers.load(film, spacing_mm=spacing_mm)
     given = None if region == "auto" else regions.get(region)
     working, field, place, trouble = find_region(radiograph, config, given=given)
@@ -244,7 +243,7 @@ def _resized_field(
     known = radiograph.grid.spacing_mm is not None
     if known or abs(nominal_mm / working.grid.nominal_mm - 1) < WIDTH_TOLERANCE:
         return working, field
-    radiograph = _with_nominal(radiograph, nominal_mm / working.grid.step[0])
+    radiograph = _with_nominal(radiograph, nominal_mm * working.grid.shape[0] / radiograph.grid.shape[0])
     working = to_working_grid(radiograph, config.grid)
     return working, exposure.find_field(working, config.exposure)
 

@@ -28,6 +28,9 @@ TRACHEAL = "tracheal"
 TWO_LIMBS = "two_limbs"
 """The flag of a film that shows two limbs, or one in two views."""
 
+NOT_SEARCHED = "not_searched"
+"""The flag of a picture that is none of a radiograph, or without bone, and whose region nobody named."""
+
 LABELS = (
     MARK,
     TRACHEAL,

@@ -332,3 +332,6 @@ FORMATS: Mapping[str, Format] = {
     "seg": Format(".seg.dcm", partial(dicom_out.encode, "seg"), "highdicom"),
     "gsps": Format(".gsps.dcm", partial(dicom_out.encode, "gsps"), "highdicom"),
 }
+
+ENDINGS = ("", *(form.suffix for form in FORMATS.values()))
+"""Behind the first part of the names of a film's files, in whatever formats: for `output_names`."""

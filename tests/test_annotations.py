@@ -50,6 +50,8 @@ def test_a_mapping_of_films_to_polygons_will_do(tmp_path):
         ({"a.png": [[[1, 2], [3, 4]]]}, "the record of a.png is not as it should be .*fewer than three corners"),
         ({"a.png": [[[1, 2, 3]] * 3]}, "a point is not"),
         ({"a.png": [[[1, 2], [3, float("inf")], [5, 6]]]}, "the record of a.png .*not finite"),
+        ({"a.png": ["film"]}, "the record of a.png is not as it should be .*a point is not"),
+        ({"films": [{"film": "a.png"}]}, "the record of films is not as it should be"),
         ({"a.png": [[[1, 2], [3, 10**400], [5, 6]]]}, "the record of a.png is not as it should be"),
         ([{"film": "a.png", "ignore": [[0, 0, float("nan"), 5]]}], "the record of a.png .*not finite"),
         ({"a.png": [["x", "y", "z"]]}, "the record of a.png"),

@@ -13,7 +13,7 @@ import pytest
 from films import limb, write_dicom
 from small_scans import in_this_process, small_scan
 
-from calcidetect import __version__, pipeline
+from calcidetect import __version__, pipeline, writers
 from calcidetect.batch import film_task, workers
 from calcidetect.batch import run as batch
 from calcidetect.batch.journal import Journal
@@ -107,6 +107,11 @@ def test_a_film_that_fails_is_a_row_and_stops_no_other(films, tmp_path, monkeypa
     assert results[1].film["error"].startswith(sentence)
     assert "\n" not in results[1].film["error"]
     assert results[1].candidates == ()
+
+
+def test_a_pipe_is_not_read_to_be_hashed(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert film_task.hash_of_file(str(tmp_path / "pipe.png")) == ""
 
 
 def test_missing_film_is_a_row(films, tmp_path, monkeypatch):
@@ -321,6 +326,16 @@ def test_output_names_of_many_films_are_found_at_once():
     started = time.process_time()
     assert len(set(output_names(films).values())) == len(films)
     assert time.process_time() - started < 5  # half a second; it was ten minutes when each name was tried with numbers
+
+
+def test_films_share_no_file_in_any_format():
+    films = ["x.png", "x.mrk.png", "y.labelme.dcm", "y.dcm"]
+    files = [
+        f"{name}{ending}"
+        for name in output_names(films, endings=writers.ENDINGS).values()
+        for ending in writers.ENDINGS
+    ]
+    assert len(files) == len(set(files))
 
 
 def test_names_of_files_on_all_films_are_not_taken():

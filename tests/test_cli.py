@@ -33,6 +33,7 @@ from calcidetect.cli import main
 from calcidetect.config import Config
 from calcidetect.errors import UnreadableFile
 from calcidetect.phantom import samples
+from calcidetect.reading import readers
 
 ROOT = Path(calcidetect.__file__).parent.parent
 TABLES = {"films.csv", "candidates.csv", "run.json", "journal.sqlite"}
@@ -209,6 +210,16 @@ def test_dry_run_tells_the_fate_of_every_film_and_writes_nothing(tmp_path, capsy
         "2 scan, 0 done, 1 unreadable; nothing was written",
     ]
     assert not (tmp_path / "out").exists()
+
+
+def test_dry_run_outlives_a_failure_that_nobody_foresaw(ramp, tmp_path, capsys, monkeypatch):
+    def fails(path, **_):
+        raise MemoryError
+
+    monkeypatch.setattr(readers, "load", fails)
+    monkeypatch.setattr(batch, "worker_processes", in_this_process)
+    assert run("scan", ramp, "--out", tmp_path / "out", "--dry-run") == 1
+    assert "The film needs more memory than there is." in capsys.readouterr().out
 
 
 def test_dry_run_of_a_resumed_run_tells_what_is_done(fake_pipeline, ramp, film, tmp_path, capsys):
@@ -397,6 +408,8 @@ def test_folder_without_films_has_status_2(tmp_path, capsys):
         ["scan", "film.png", "--out", ""],
         ["scan", "film.png", "--out", "", "--dry-run"],
         ["scan", "film.png", "--out", "out", "--root", ""],
+        ["scan", "", "--out", "out"],
+        ["figure", "", "--out", "out.png"],
         ["phantom", "--out", ""],
         ["evaluate", "out", "--truth", "truth.json", "--out", ""],
         ["review", "film.png", "--out", "", "--export", "csv", "--to", "reading.csv"],

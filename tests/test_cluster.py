@@ -74,5 +74,7 @@ def test_nothing_is_lost_when_a_worker_is_killed_in_mid_run(cluster, tmp_path, m
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr("calcidetect.batch.cluster._CONNECT_S", 0.5)
+    with pytest.raises(ConfigError, match="foo is no address of a dask scheduler"), dask_executor("foo"):
+        pass
     with pytest.raises(ConfigError, match=r"No dask scheduler answers at tcp://127\.0\.0\.1:9"):
         dask_executor("tcp://127.0.0.1:9").__enter__()

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import subprocess
+import warnings
 
 import cv2
 import numpy as np
@@ -279,6 +280,22 @@ def test_spacing_of_zero_in_the_header_is_not_copied(tmp_path):
     assert "PixelSpacing" not in str(result.SharedFunctionalGroupsSequence[0])
 
 
+CHARACTER_SETS = [["", "ISO 2022 IR 87"], ["", "ISO 2022 IR 149"], "ISO 2022 IR 87", ""]
+
+
+@pytest.mark.parametrize("sets", CHARACTER_SETS, ids=["japanese", "korean", "japanese_alone", "empty"])
+@pytest.mark.parametrize("kind", ALL)
+def test_results_are_filed_under_names_in_other_scripts(tmp_path, sets, kind):
+    name = "Yamada^Tarou=山田^太郎" if "ISO 2022 IR 87" in sets else "Hong^Gildong"
+    film = small_film(SpecificCharacterSet=["", sets] if sets == "ISO 2022 IR 87" else sets, PatientName=name)
+    film.save_as(tmp_path / "film.dcm", enforce_file_format=True)
+    if sets == "ISO 2022 IR 87":  # against the standard, so not with pydicom
+        written = (tmp_path / "film.dcm").read_bytes()
+        (tmp_path / "film.dcm").write_bytes(written.replace(b"\\ISO 2022 IR 87 ", b"ISO 2022 IR 87  "))
+        assert pydicom.dcmread(tmp_path / "film.dcm").SpecificCharacterSet == sets
+    assert write(tmp_path, kind, scan=scan_of(tmp_path / "film.dcm")).PatientName == name
+
+
 # --- presentation state -----------------------------------------------------------------------------------------------
 
 
@@ -296,6 +313,24 @@ def test_arrow_of_the_state_points_where_the_overlays_does(tmp_path):
     texts = [item.UnformattedTextValue for item in state.GraphicAnnotationSequence[0].TextObjectSequence]
     assert "T" in texts
     assert any("not for diagnosis" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"WindowWidth": 0},
+        {"WindowWidth": None},
+        {"WindowWidth": "nan"},
+        {"WindowCenter": [1, 2]},
+        {"RescaleSlope": "nan"},
+    ],
+    ids=str,
+)
+def test_state_leaves_out_a_window_or_scale_that_is_none(tmp_path, tags):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        state = write(tmp_path, "gsps", sop_class=DX, **tags)
+    assert ("SoftcopyVOILUTSequence" in state) == ("RescaleSlope" in tags)
 
 
 @pytest.mark.parametrize(("photometric", "shape"), [("MONOCHROME1", "INVERSE"), ("MONOCHROME2", "IDENTITY")])

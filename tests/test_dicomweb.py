@@ -51,9 +51,14 @@ def server(answer):
         thread.join()
 
 
-def archive(*, store=(200, {}), films=("DX",)):
-    """Answers of an archive with one film for each modality; `store` is how it answers STOW."""
+def archive(*, store=(200, {}), films=("DX",), uid=UID, lacking=()):
+    """Answers of an archive with one film for each modality; `store` is how it answers STOW.
+
+    The films are said to have the `uid`; elements `lacking` in them are left out.
+    """
     film = small_film()
+    for keyword in lacking:
+        delattr(film, keyword)
 
     def answer(method, path):
         if method == "POST":
@@ -62,9 +67,9 @@ def archive(*, store=(200, {}), films=("DX",)):
             series = [_json(Modality=name, SeriesInstanceUID=f"1.2.{n}") for n, name in enumerate(films)]
             return 200, "application/dicom+json", json.dumps(series).encode()
         if path.endswith("/instances"):
-            return 200, "application/dicom+json", json.dumps([_json(SOPInstanceUID=UID)]).encode()
+            return 200, "application/dicom+json", json.dumps([{"00080018": {"vr": "UI", "Value": [uid]}}]).encode()
         buffer = pydicom.filebase.DicomBytesIO()
-        film.save_as(buffer, enforce_file_format=True)
+        film.save_as(buffer, enforce_file_format=not lacking)
         body = b"--x\r\nContent-Type: application/dicom\r\n\r\n" + buffer.getvalue() + b"\r\n--x--"
         return 200, 'multipart/related; type="application/dicom"; boundary=x', body
 
@@ -111,6 +116,14 @@ def test_address_without_a_study_is_refused(text):
 def test_other_paths_are_passed_on(tmp_path):
     assert fetch_films(["a.dcm", "folder"], tmp_path).paths == ("a.dcm", "folder")
     assert not (tmp_path / dicomweb.FOLDER).exists()
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+@pytest.mark.parametrize("wrong", [{"uid": "../../escaped"}, {"lacking": ("SOPInstanceUID",)}])
+def test_film_of_a_strange_uid_is_refused_in_words(tmp_path, wrong):
+    with server(archive(**wrong)) as url, pytest.raises(PacsError, match="something else than DICOMweb"):
+        fetch_films([f"dicomweb:{url}/studies/{STUDY}"], tmp_path / "out")
+    assert not list(tmp_path.rglob("*.dcm"))
 
 
 def test_films_are_fetched_once_and_results_of_other_kinds_left_alone(tmp_path):

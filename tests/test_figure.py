@@ -186,6 +186,7 @@ def test_caption_says_region_side_marks_and_letters():
     )
     nothing = small_scan(candidates=()).report
     assert caption(nothing) == "Left shoulder. No candidate calcification marked."
+    assert caption(dataclasses.replace(nothing, flags=("unlike_films", "not_searched"))) == "Not searched."
 
 
 def test_caption_names_four_places_at_most():

@@ -9,11 +9,12 @@ from films import radiograph_of, write_dicom
 from pydicom.data import get_testdata_file
 
 from calcidetect import ops
+from calcidetect.anatomy import regions
 from calcidetect.candidates import score
 from calcidetect.config import Config, GridSettings
-from calcidetect.errors import CalcidetectError, FieldError
+from calcidetect.errors import CalcidetectError, ConfigError, FieldError
 from calcidetect.phantom import make_phantom
-from calcidetect.pipeline import scan, to_working_grid, working_mm
+from calcidetect.pipeline import find_region, scan, to_working_grid, working_mm
 from calcidetect.trees import load_tables
 from calcidetect.types import LOOKS
 
@@ -109,6 +110,23 @@ def test_a_higher_least_score_keeps_the_best_of_the_same_candidates(shoulder):
     assert [c.score for c in some.report.candidates] == [
         c.score for c in everything.report.candidates if c.score >= 0.3
     ]
+
+
+@pytest.mark.parametrize("least", [-0.1, 7.0, float("nan")])
+def test_a_least_score_that_is_none_is_refused(shoulder, least):
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        scan(shoulder[1], min_score=least)
+
+
+def test_oblong_pixels_do_not_change_the_pitch_of_a_film_without_spacing(shoulder):
+    film = shoulder[1]
+    grid = dataclasses.replace(film.grid, spacing_mm=None, spacing_source="none")
+    oblong = dataclasses.replace(grid, source_shape=(grid.shape[0] // 2, grid.shape[1]))
+    pitches = [
+        find_region(dataclasses.replace(film, grid=each), Config(), given=regions.get("shoulder"))[0].grid.nominal_mm
+        for each in (grid, oblong)
+    ]
+    assert pitches[1] == pytest.approx(pitches[0], rel=0.15), "judged by the pixels as read, but not by half of them"
 
 
 def test_films_of_a_region_with_its_own_scorer_are_scored_by_it(shoulder, monkeypatch):

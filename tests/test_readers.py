@@ -93,6 +93,15 @@ def test_signed_pixels_keep_their_sign(film):
     np.testing.assert_array_equal(film(pixels).pixels, pixels)
 
 
+def test_values_at_the_high_end_of_their_words_are_read(tmp_path):
+    pixels = limb(bits=12)
+    path = write_dicom(tmp_path / "high.dcm", pixels << 4, BitsStored=12)
+    dataset = pydicom.dcmread(path)
+    dataset.HighBit = 15
+    dataset.save_as(path)
+    np.testing.assert_array_equal(load(tmp_path / "high.dcm").pixels, pixels)
+
+
 def test_padding_is_not_valid(film):
     loaded = film(np.array([[0, 5], [6, 9]], np.uint16), PixelPaddingValue=5, PixelPaddingRangeLimit=6)
     np.testing.assert_array_equal(loaded.valid, [[True, False], [False, True]])
@@ -384,7 +393,7 @@ def test_damaged_bytes_raise_nothing_but_read_errors(tmp_path, name):
 
 
 def test_folder_gives_its_films_in_order(tmp_path):
-    for name in ("b/2", "a.png", "b/1.dcm", ".hidden/x.dcm", "a.overlay.png", "a.figure.png"):
+    for name in ("b/2", "a.png", "b/1.dcm", ".hidden/x.dcm", "a.overlay.png", "a.figure.png", "froc.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         write_dicom(tmp_path / name, FILM)
     (tmp_path / "notes.txt").write_text("no film")

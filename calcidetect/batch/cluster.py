@@ -54,6 +54,8 @@ def dask_executor(address: str, *, time_out_s: float | None = None) -> Iterator[
         raise ConfigError(
             "--dask needs dask.distributed; install it with: pip install 'calcidetect[cluster]'."
         ) from error
+    if "://" not in address:  # or distributed waits for it twice, and then ends in a traceback
+        raise ConfigError(f"{address} is no address of a dask scheduler; give it as tcp://host:port.")
     try:
         client: Any = Client(address, timeout=_CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:

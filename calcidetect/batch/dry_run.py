@@ -6,12 +6,11 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from calcidetect.batch.film_task import Recipe, Task
+from calcidetect.batch.film_task import Recipe, Task, in_words
 from calcidetect.batch.inputs import given_films, listed_paths
 from calcidetect.batch.journal import look_into_journal
 from calcidetect.batch.run import check_folder, named_folder, open_pool, plan
 from calcidetect.batch.workers import check_limits, run_tasks
-from calcidetect.errors import CalcidetectError
 from calcidetect.reading import readers
 from calcidetect.types import Radiograph
 
@@ -92,8 +91,8 @@ def _look(task: Task) -> Look:
     film, path = task.film, os.path.abspath(task.film.path)
     try:
         radiograph = readers.load(path, spacing_mm=film.spacing_mm or task.recipe.spacing_mm)
-    except CalcidetectError as error:
-        return Look(film=film.film, fate="unreadable", note=str(error).replace(path, film.film))
+    except Exception as error:  # as `scan_film`: what would be a row of the table ends no run
+        return Look(film=film.film, fate="unreadable", note=in_words(error).replace(path, film.film))
     return Look(film=film.film, fate="scan", note=_described(radiograph), pixel_hash=radiograph.source.pixel_hash)
 
 

@@ -17,7 +17,7 @@ from calcidetect.batch.inputs import GivenFilm
 from calcidetect.batch.journal import Footing
 from calcidetect.batch.results import FilmResult
 from calcidetect.batch.run_files import RUN_FORMATS
-from calcidetect.candidates.score import tables_of
+from calcidetect.candidates.score import check_min_score, tables_of
 from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError, ConfigError
 from calcidetect.formats.shapes import flat_outline
@@ -44,8 +44,7 @@ class Recipe:
         if self.region != "auto":
             regions.get(self.region)
         readers.check_spacing(self.spacing_mm)
-        if self.min_score is not None and not 0 <= self.min_score <= 1:
-            raise ConfigError(f"The lowest score must lie between 0 and 1, got {self.min_score}.")
+        check_min_score(self.min_score)
         if self.config.score.tables:  # told once, before anything is done, and not of each film
             tables_of(self.config.score.tables)
 
@@ -98,7 +97,7 @@ def scan_film(task: Task) -> FilmResult:
         _write(scan, task, path)
         return _result(scan, task, file_hash=file_hash, seconds=time.perf_counter() - started)
     except Exception as error:  # the one place that may: a film must not stop the others
-        sentence = " ".join(_sentence(error).replace(path, film.film).split())
+        sentence = " ".join(in_words(error).replace(path, film.film).split())
         return failed_result(task, sentence[:_MAX_ERROR_LENGTH], seconds=time.perf_counter() - started)
 
 
@@ -132,6 +131,8 @@ def _as_told(report: Report, film: GivenFilm) -> Report:
 
 def hash_of_file(path: str) -> str:
     """SHA-256 of a file's content, hexadecimal, at a gigabyte a second; empty when it can't be read."""
+    if not os.path.isfile(path):  # a pipe or a device may never end
+        return ""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -168,7 +169,7 @@ def failed_result(task: Task, error: str, *, seconds: float = 0.0) -> FilmResult
     )
 
 
-def _sentence(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """What went wrong; for an error that nobody foresaw, with its place."""
     if isinstance(error, CalcidetectError):
         return str(error)
@@ -176,4 +177,5 @@ def _sentence(error: Exception) -> str:
         return "The film needs more memory than there is."
     frames = traceback.extract_tb(error.__traceback__)
     place = [frame for frame in frames if Path(__file__).parents[1] in Path(frame.filename).parents][-1]
-    return f"Unexpected {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"
+    told = str(error).partition("Traceback (most recent")[0]  # a library may put it in its words
+    return f"Unexpected {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {told}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from typing import Any
@@ -71,4 +70,4 @@ def _place(row: Row, film: Row) -> list[float]:
 
 
 def _link(name: str) -> str:
-    return quote(os.fsencode(name + FORMATS["png"].suffix))
+    return quote((name + FORMATS["png"].suffix).encode("utf-8", "surrogateescape"))

@@ -10,6 +10,7 @@ from itertools import chain, count, takewhile
 from pathlib import Path
 
 _UNFIT = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_UID = re.compile(r"(?=.{1,64}\Z)[0-9]+(\.[0-9]+)*")
 _RESERVED = {"run", "coco"}  # run.json and coco.json are of all films
 
 
@@ -24,6 +25,11 @@ def film_stem(film: str | os.PathLike[str]) -> str:
     name = os.path.basename(film)
     stem, suffix = os.path.splitext(name)
     return name if suffix[1:].isdecimal() else stem
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text from elsewhere, about to name a file, is a DICOM UID; leading zeros are let pass."""
+    return _UID.fullmatch(text) is not None
 
 
 def output_names(films: Sequence[str], *, endings: Sequence[str] = ("",)) -> dict[str, str]:
@@ -57,11 +63,11 @@ def _file_name(text: str) -> str:
     return _UNFIT.sub("_", text)
 
 
-def _untaken(name: str, taken: set[str], endings: Sequence[str]) -> str:
+def _untaken(name: str, taken: set[str], endings: Sequence[str] = ("",)) -> str:
     """The name itself, or with the first free number behind it; upper and lower case count as equal."""
     numbered = (f"{name}-{number}" for number in count(2))
     return next(text for text in chain([name], numbered) if taken.isdisjoint(_ended(text, endings)))
 
 
-def _ended(name: str, endings: Sequence[str]) -> set[str]:
+def _ended(name: str, endings: Sequence[str] = ("",)) -> set[str]:
     return {f"{name}{ending}".casefold() for ending in endings}

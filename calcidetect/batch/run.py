@@ -166,7 +166,7 @@ def check_folder(
 
 
 def _files_of_run(films: Sequence[GivenFilm], recipe: Recipe) -> set[str]:
-    names = output_names([film.film for film in films]).values()
+    names = output_names([film.film for film in films], endings=writers.ENDINGS).values()
     suffixes = [writers.FORMATS[name].suffix for name in recipe.film_formats]
     of_all = run_file_names(recipe.formats, identified=recipe.keep_identifiers)
     return {JOURNAL_FILE, *of_all, *(f"{name}{suffix}" for name in names for suffix in suffixes)}
@@ -192,7 +192,7 @@ def open_pool(
     """The caller's executor, or worker processes that end with the block: for a single film too, which may crash."""
     if executor is not None:
         return contextlib.nullcontext(executor)
-    return worker_processes(min(jobs, films), time_out_s)
+    return worker_processes(max(1, min(jobs, films)), time_out_s)
 
 
 def _begin(
@@ -225,7 +225,7 @@ def plan(
 
     To be done are films whose result is not known, or rests on something that has changed, or has lost a file.
     """
-    names = output_names([film.film for film in films])
+    names = output_names([film.film for film in films], endings=writers.ENDINGS)
     suffixes = [writers.FORMATS[name].suffix for name in recipe.film_formats]
     tasks: list[Task] = []
     kept: list[Task] = []

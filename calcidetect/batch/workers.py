@@ -200,20 +200,23 @@ class _Crew:
         self._prepared: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         self._all: set[Worker] = set()
         self._closed = False
+        self._changing = threading.Lock()
 
     def prepare(self, module: str) -> None:
         """Start a process for the first call."""
-        worker = Worker(self._memory_bytes, ahead=module)
-        self._all |= {worker}
+        with self._changing:
+            worker = Worker(self._memory_bytes, ahead=module)
+            self._all |= {worker}
         self._prepared.put(worker)
 
     def call(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
-        if self._closed:
-            raise WorkerLost("The run was stopped.")
         worker: Worker | None = getattr(self._own, "worker", None)
-        if worker is None or not worker.alive:
-            worker = self._own.worker = self._new()
-            self._all = {other for other in self._all if other.alive} | {worker}
+        with self._changing:  # or a worker is left out of `_all`, or started after `kill`, and outlives the run
+            if self._closed:
+                raise WorkerLost("The run was stopped.")
+            if worker is None or not worker.alive:
+                worker = self._own.worker = self._new()
+                self._all = {other for other in self._all if other.alive} | {worker}
         return worker.call(function, args, kwargs, time_out_s=self._time_out_s)
 
     def _new(self) -> Worker:
@@ -222,9 +225,10 @@ class _Crew:
         return Worker(self._memory_bytes)
 
     def kill(self) -> None:
-        self._closed = True
-        for worker in self._all:
-            worker.kill()
+        with self._changing:
+            self._closed = True
+            for worker in self._all:
+                worker.kill()
 
     def dismiss(self) -> None:
         for worker in self._all:

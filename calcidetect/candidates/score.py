@@ -56,6 +56,12 @@ def _read_tables(path: str) -> BoostedTables:
     return tables
 
 
+def check_min_score(value: float | None) -> None:
+    """Raise ConfigError unless a least score is one, or None."""
+    if value is not None and not 0 <= value <= 1:
+        raise ConfigError(f"The lowest score must lie between 0 and 1, got {value}.")
+
+
 def scores(
     features: dict[str, npt.NDArray[np.float32]], tables: BoostedTables | None = None
 ) -> npt.NDArray[np.float32]:

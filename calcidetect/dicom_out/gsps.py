@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import highdicom as hd
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
+from pydicom.multival import MultiValue
 
 from calcidetect.dicom_out.common import CREATOR, DESCRIPTION, identity, to_image
 from calcidetect.dicom_out.header import file_under, film_header, nameless, side
@@ -13,6 +17,8 @@ from calcidetect.drawing.overlay import lay_out_scan
 from calcidetect.drawing.strokes import Arrow, LayoutStyle, Text, arrow_polygon
 from calcidetect.types import Grid, Scan
 
+_WINDOW = ("WindowCenter", "WindowWidth")
+_RESCALE = ("RescaleIntercept", "RescaleSlope")
 _LAYER = "CALCIDETECT"
 _YELLOW = hd.color.CIELabColor.from_rgb(255, 255, 0)
 
@@ -34,7 +40,7 @@ def presentation_state(scan: Scan) -> Dataset:
         When the film is no DICOM file, is gone, or lacks what a PACS files by.
     """
     header = film_header(scan.report)
-    film = nameless(header)
+    film = _sound(nameless(header))
     layout, style = lay_out_scan(scan)
     grid = scan.radiograph.grid
     layer = hd.pr.GraphicLayer(layer_name=_LAYER, order=1, description=DESCRIPTION, display_color=_YELLOW)
@@ -58,6 +64,29 @@ def presentation_state(scan: Scan) -> Dataset:
     file_under(state, header)
     state.Laterality = side(header) or None  # for paired body parts it must be there, even if empty
     return state
+
+
+def _sound(film: Dataset) -> Dataset:
+    """The film's header without windows and scales that are none, which the state would take over."""
+    centers, widths = (_numbers(film.get(keyword)) for keyword in _WINDOW)
+    if not len(centers) == len(widths) > 0 or not np.isfinite([*centers, *widths]).all() or min(widths) <= 0:
+        _leave_out(film, (*_WINDOW, "WindowCenterWidthExplanation"))
+    if not np.isfinite([number for keyword in _RESCALE for number in _numbers(film.get(keyword))]).all():
+        _leave_out(film, (*_RESCALE, "RescaleType"))
+    return film
+
+
+def _numbers(value: Any) -> list[float]:
+    """The numbers of an element with none, one or several."""
+    if value is None or value == "":
+        return []
+    return [float(number) for number in value] if isinstance(value, MultiValue) else [float(value)]
+
+
+def _leave_out(film: Dataset, keywords: Sequence[str]) -> None:
+    for keyword in keywords:
+        if keyword in film:
+            delattr(film, keyword)
 
 
 def _polarity(header: Dataset) -> hd.PresentationLUTTransformation:

@@ -57,6 +57,8 @@ _ABSENT_WHERE_UNKNOWN = (
 _NEEDED_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")  # leading zeros, which some anonymisers write, are let through
 _MAX_UID_LENGTH = 64
+_EXTENSION = "ISO 2022"
+"""Character sets that only stand behind another, if an empty one."""
 
 _FILM_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.1",  # computed radiography
@@ -122,6 +124,11 @@ def file_under(result: Dataset, header: Dataset) -> None:
         elif keyword in _EMPTY_WHERE_UNKNOWN:
             setattr(result, keyword, None)
     result.StudyInstanceUID = header.StudyInstanceUID
+    sets = result.get("SpecificCharacterSet")
+    if isinstance(sets, str) and sets.startswith(
+        _EXTENSION
+    ):  # as some systems write it; pydicom wants the first one, too
+        result.SpecificCharacterSet = ["", sets]
 
 
 def side(header: Dataset) -> str:

@@ -46,7 +46,6 @@ def secondary_capture(scan: Scan) -> Dataset:
         patient_orientation=("L", "F"),  # must be one; replaced below by what the film says
         study_instance_uid=header.StudyInstanceUID,
         transfer_syntax_uid=JPEGBaseline8Bit,
-        specific_character_set=header.get("SpecificCharacterSet"),
         **identity(report, "sc"),
     )
     file_under(capture, header)

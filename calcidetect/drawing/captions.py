@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from calcidetect.drawing.strokes import DEFAULT_LETTERS, LETTERS
-from calcidetect.types import TWO_LIMBS, Report
+from calcidetect.types import NOT_SEARCHED, TWO_LIMBS, Report
 
 KINDS = {
     "calcification": "candidate calcification",
@@ -43,7 +43,7 @@ def region_words(report: Report) -> str:
 
 
 def caption(report: Report, *, letters: Iterable[str] = DEFAULT_LETTERS) -> str:
-    """Return one or two sentences on what is marked on a film.
+    """Return one or two sentences on what is marked on a film, or that it was not searched.
 
     Parameters
     ----------
@@ -52,6 +52,8 @@ def caption(report: Report, *, letters: Iterable[str] = DEFAULT_LETTERS) -> str:
     letters
         Labels that have their letter on the film.
     """
+    if NOT_SEARCHED in report.flags:
+        return "Not searched."
     region = region_words(report)
     shown = [kind for kind in LETTERS if kind in set(letters) & {c.label for c in report.candidates}]
     parts = [_marks(report), *(f"{LETTERS[kind]}, {KINDS[kind]}" for kind in shown)]

@@ -13,7 +13,7 @@ from calcidetect.batch.run_files import CANDIDATES_TABLE, FILMS_TABLE, RUN_FILE
 from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.errors import EvaluationError
 from calcidetect.evaluation.truth import KnownFilm
-from calcidetect.writers import CANDIDATE_COLUMNS, FILM_COLUMNS, Row, read_table
+from calcidetect.writers import CANDIDATE_COLUMNS, ENDINGS, FILM_COLUMNS, Row, read_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def read_results(folder: Path) -> Results:
     for number, row in enumerate(read_table(folder / CANDIDATES_TABLE, CANDIDATE_COLUMNS), start=2):
         candidates.setdefault(row["film"], []).append(_candidate(row, folder / CANDIDATES_TABLE, number))
     rows = read_table(folder / FILMS_TABLE, FILM_COLUMNS)
-    names = output_names([row["film"] for row in rows])
+    names = output_names([row["film"] for row in rows], endings=ENDINGS)
     films = tuple(
         ScannedFilm(
             path=row["film"],

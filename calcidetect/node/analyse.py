@@ -10,7 +10,7 @@ from pathlib import Path
 from calcidetect import dicom_out
 from calcidetect.anatomy import regions
 from calcidetect.batch import run as batch
-from calcidetect.candidates.score import tables_of
+from calcidetect.candidates.score import check_min_score, tables_of
 from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError, ConfigError
 from calcidetect.node import spool
@@ -32,8 +32,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.region != "auto":
             regions.get(self.region)
-        if self.min_score is not None and not 0 <= self.min_score <= 1:
-            raise ConfigError(f"The lowest score must lie between 0 and 1, got {self.min_score}.")
+        check_min_score(self.min_score)
         if self.config.score.tables:
             tables_of(self.config.score.tables)
         strays = [name for name in self.formats if name not in dicom_out.KINDS]

@@ -5,10 +5,10 @@ The sender gets its answer as soon as the film is safe on disk: analysis takes l
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from calcidetect.batch.names import is_uid
 from calcidetect.errors import PacsError
 from calcidetect.node import spool
 from calcidetect.node.peers import Listener
@@ -31,7 +31,6 @@ CLASS_NOT_SUPPORTED = 0x0122
 INVALID_INSTANCE = 0x0117
 OUT_OF_RESOURCES = 0xA700
 
-_UID = re.compile(r"(?=.{1,64}$)[0-9]+(\.[0-9]+)*")
 _TIMEOUT_S = 60.0  # of a silent sender
 
 
@@ -77,7 +76,7 @@ def _store(event: Event, root: Path) -> int:
     uid = str(request.AffectedSOPInstanceUID)
     if request.AffectedSOPClassUID not in FILM_CLASSES:
         return CLASS_NOT_SUPPORTED
-    if not _UID.fullmatch(uid):  # it becomes a file's name
+    if not is_uid(uid):  # it becomes a file's name
         return INVALID_INSTANCE
     try:
         spool.put(root / spool.FILMS / f"{uid}.dcm", event.encoded_dataset())

@@ -212,12 +212,22 @@ def _decode(dataset: pydicom.Dataset) -> Pixels:
         raise UnsupportedFilm(f"is compressed as {syntax.name}, which is no still image; export it again.") from error
     plugin = codecs.PLUGIN if syntax.is_encapsulated else ""
     try:
-        pixels, _ = decoder.as_array(dataset, index=0, decoding_plugin=plugin)
+        spare = 0 if syntax.is_encapsulated else _spare_low_bits(dataset)
+        bits = dataset.BitsStored + spare
+        pixels, _ = decoder.as_array(dataset, index=0, decoding_plugin=plugin, bits_stored=bits, high_bit=bits - 1)
+        pixels = pixels >> spare if spare else pixels
         return apply_color_lut(pixels, dataset) if _photometric(dataset) == "PALETTE COLOR" else pixels
     except _DAMAGE as error:
         raise UnreadableFile(
             f"has pixel data ({syntax.name}) that is damaged or cut short ({_first_line(error)}); fetch the file again."
         ) from error
+
+
+def _spare_low_bits(dataset: pydicom.Dataset) -> int:
+    """Bits below those of a value, where it stands at the high end of its word: retired, yet old systems write it."""
+    high = dataset.get("HighBit")
+    spare = high + 1 - dataset.BitsStored if isinstance(high, int) and high < dataset.BitsAllocated else 0
+    return max(0, int(spare))
 
 
 def _transfer_syntax(dataset: pydicom.Dataset) -> UID:

@@ -38,6 +38,7 @@ _RESULT_SUFFIXES = (
     *(".overlay.png", ".bone.png", ".calc.png", ".truth.png", ".figure.png", ".review.png"),
     *(".sr.dcm", ".sc.dcm", ".seg.dcm", ".gsps.dcm"),
 )
+_EVALUATION_PICTURES = {"froc.png", "gallery_misses.png", "gallery_false.png"}
 
 
 def load(path: StrPath, *, spacing_mm: float | None = None) -> Radiograph:
@@ -211,7 +212,8 @@ def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
 
 def looks_like_film(path: Path) -> bool:
     """Whether a file that nobody named may be a film, by its name or else its content; our own pictures are none."""
-    if path.name.upper() == _DIRECTORY_FILE or path.name.endswith(_RESULT_SUFFIXES):
+    ours = path.name.endswith(_RESULT_SUFFIXES) or path.name in _EVALUATION_PICTURES
+    if ours or path.name.upper() == _DIRECTORY_FILE:
         return False
     if os.path.isdir(path):
         return True

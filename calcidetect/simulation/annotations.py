@@ -103,7 +103,7 @@ def _annotation(record: Any, path: Path | str, number: int) -> Annotation:
 
 def _points(corners: Any, shape: tuple[int, ...]) -> Points:
     """[x, y] turned to ``(row, col)``."""
-    if len(corners) and np.shape(corners)[-1] != 2:
+    if len(corners) and np.shape(corners)[-1:] != (2,):
         raise ValueError("a point is not [x, y]")
     points = _finite(corners).reshape(shape)[..., ::-1]
     if len(shape) == 2 and len(points) < 3:

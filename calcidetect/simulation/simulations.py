@@ -30,7 +30,7 @@ from calcidetect.reading.polarity import INVERTED_FROM, inversion_log_odds
 from calcidetect.simulation.annotations import Annotation, Box, annotated_step, polygon_mask
 from calcidetect.simulation.simulate import Deposit, dark_level, insert_deposits, linear_signal, log_signal
 from calcidetect.types import Anatomy, Radiograph
-from calcidetect.writers import write_bytes
+from calcidetect.writers import make_folder, write_bytes
 
 TRUTH_FILE = "truth.json"
 MASK_ENDING = ".truth"
@@ -144,7 +144,7 @@ def simulate_films(
     given, folder = [Path(path) for path in paths], Path(out)
     _refuse_input_folder(folder, given)
     films = [os.fspath(film) for film in readers.find_films(given)]
-    _make(folder)
+    make_folder(folder)
     names, done = output_names(films, endings=recipe.endings), []
     for film in films:
         done.append(_simulated(film, folder / names[film], recipe, soft))
@@ -166,13 +166,6 @@ def _refuse_input_folder(out: Path, paths: Sequence[Path]) -> None:
         source = path.resolve()
         if target == source or (os.path.isdir(source) and source in target.parents) or target == source.parent:
             raise ConfigError(f"The films in {path} are read from {out} too; choose a folder apart for the results.")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"The folder {folder} can't be made: {error.strerror}; choose another.") from error
 
 
 def _simulated(film: str, target: Path, recipe: Recipe, soft: Mapping[str, Annotation] | None) -> Simulated:
