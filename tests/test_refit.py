@@ -31,7 +31,11 @@ ONE = BoostedTables(
 def film(values, deposit, *, case="x"):
     hit = np.array(deposit)
     return JudgedCandidates(
-        case=case, features={"a": np.array(values, np.float32)}, deposit=hit, deposits=int(hit.max(initial=-1)) + 1
+        case=case,
+        region="knee",
+        features={"a": np.array(values, np.float32)},
+        deposit=hit,
+        deposits=int(hit.max(initial=-1)) + 1,
     )
 
 
@@ -78,6 +82,14 @@ def test_held_out_films_are_scored_by_tables_that_never_saw_their_case():
     assert trial.after.log_loss > trial.before.log_loss
     assert any("no better" in line for line in trial.lines)
     assert any("mostly chance" in line for line in trial.lines)
+
+
+def test_before_means_by_the_tables_of_the_films_region():
+    films = [film([1, -1] * 4, [0, -1] * 4, case=case) for case in "ab"]
+    own = dataclasses.replace(ONE, leaf=np.array([[-3, 3]], np.float32))
+    trial = held_out(films, ONE, scored_by={"knee": own}.__getitem__)
+    assert trial.before.log_loss == pytest.approx(np.log1p(np.exp(-3)))
+    assert any("no better" in line for line in trial.lines)
 
 
 def test_a_single_case_can_not_be_held_out():

@@ -45,6 +45,12 @@ def test_marks_are_the_candidates_that_reach_the_operating_point():
     assert [(mark.id, mark.state) for mark in Reader().state.marks] == [(1, "undecided"), (2, "undecided")]
 
 
+def test_of_candidates_in_one_place_the_numbered_one_is_decided_on():
+    twin = dataclasses.replace(CANDIDATES[0], id=2)
+    state = Reader((CANDIDATES[0], twin)).decide("reject", mark=1)
+    assert [(mark.id, mark.state) for mark in state.marks] == [(1, "rejected"), (2, "undecided")]
+
+
 def test_a_weak_candidate_becomes_a_mark_by_a_decision():
     state = Reader().decide("accept", mark=3)
     assert state.mark(3).state == "accepted"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from calcidetect.candidates.score import tables_of
@@ -48,6 +49,6 @@ def refit_scores(
     """
     films, left_out, config = read_films([Path(folder) for folder in folders], root=root, progress=progress)
     shipped = tables_of(config.score.tables)
-    trial = held_out(films, shipped, left_out=left_out)
+    trial = held_out(films, shipped, scored_by=partial(tables_of, config.score.tables), left_out=left_out)
     write_bytes(Path(out), tables_json(refitted(shipped, films)).encode("ascii"))
     return trial

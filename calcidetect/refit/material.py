@@ -37,6 +37,8 @@ class JudgedCandidates:
     ----------
     case
         Patient where the run kept it, else the film: cases are held out whole.
+    region
+        By whose tables the scan scored it.
     features
         Name to float32 (n,).
     deposit
@@ -46,6 +48,7 @@ class JudgedCandidates:
     """
 
     case: str
+    region: str
     features: dict[str, npt.NDArray[np.float32]]
     deposit: npt.NDArray[np.intp]
     deposits: int
@@ -110,13 +113,14 @@ def read_films(
 def _judged(run: RunFolder, item: Reviewed, config: Config) -> JudgedCandidates:
     known, region = known_film(item), item.film.told[2] or run.run().recipe["region"]
     given = None if region == "auto" else regions.get(region)
-    working, field, _, _ = pipeline.find_region(load_scanned(item.film, run), config, given=given)
+    working, field, place, _ = pipeline.find_region(load_scanned(item.film, run), config, given=given)
     found = pipeline.find(working, field, config)
     places = _places(found.labels, working.grid)
     hit = hits(places, known.deposits, pixel_mm=known.mm_px)
     ignored = (hit < 0) & inside_any(places, known.ignore, margin=MARGIN_MM / known.mm_px)
     return JudgedCandidates(
         case=item.film.result.patient or item.film.result.pixel_hash,
+        region=place.name,
         features=found.features,
         deposit=np.where(ignored, IGNORED, hit),
         deposits=len(known.deposits),

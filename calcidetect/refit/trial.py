@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,14 +73,32 @@ def _table(before: Figures, after: Figures) -> tuple[str, ...]:
     return (head, *(f"{name:<48}{old:>8.4f}{new:>8.4f}" for name, (old, new) in rows.items()))
 
 
-def held_out(films: Sequence[JudgedCandidates], tables: BoostedTables, *, left_out: Sequence[str] = ()) -> Trial:
+def held_out(
+    films: Sequence[JudgedCandidates],
+    tables: BoostedTables,
+    *,
+    scored_by: Callable[[str], BoostedTables] | None = None,
+    left_out: Sequence[str] = (),
+) -> Trial:
     """Try a fit: cases in turn are held out, and scored by tables fitted on the others.
+
+    Parameters
+    ----------
+    films
+        What readers decided on.
+    tables
+        What a fit starts from.
+    scored_by
+        Gives the tables by which films of a region were scored before, where these are not `tables`.
+    left_out
+        Sentences on films that are not among these.
 
     Raises
     ------
     EvaluationError
         When no candidate hits a deposit, or all do: there is nothing to be learnt.
     """
+    scored_by = scored_by or (lambda _: tables)
     hit = np.concatenate([film.deposit[film.counted] >= 0 for film in films])
     if not hit.any() or hit.all():
         raise EvaluationError(
@@ -96,7 +114,7 @@ def held_out(films: Sequence[JudgedCandidates], tables: BoostedTables, *, left_o
         cases=len(cases),
         deposits=sum(film.deposits for film in films),
         candidates=len(hit),
-        before=_figures(films, [_scores(tables, film) for film in films]) if several else None,
+        before=_figures(films, [_scores(scored_by(film.region), film) for film in films]) if several else None,
         after=_figures(films, _by_others(films, tables, cases)) if several else None,
         left_out=tuple(left_out),
     )

@@ -210,11 +210,17 @@ class _Marks:
         return tuple(strong), tuple(weak)
 
     def _named(self, decision: Decision) -> Mark:
-        """The mark that a decision is about, by its place on the film: another scan may have numbered it anew."""
+        """The mark that a decision is about, by its place on the film: another scan may have numbered it anew.
+
+        On a coarse film several share a place; then the number decides.
+        """
+        numbered = self._marks.get(decision.content["mark"])
         kept = decision.content.get("candidate")
         if kept is None:
             return self._marks[decision.content["mark"]]
         original = restored(kept)
+        if numbered and _place(numbered.original) == _place(original):
+            return numbered
         number = self._by_place.setdefault(_place(original), -decision.sequence)
         return self._marks.get(number) or _undecided(original, number, EARLIER)
 
