@@ -513,7 +513,10 @@ def test_damaged_journal_is_named_or_begun_anew(films, tmp_path, content):
 def test_results_are_read_again_each_time_they_are_used(films, tmp_path):
     results = scan_many(films, tmp_path / "out")
     assert [result.name for result in results] == [result.name for result in results] == ["a", "b", "c"]
-    assert results[-1] == tuple(results)[2]
+    assert [results[index] for index in (0, 2, -1, -3)] == [tuple(results)[index] for index in (0, 2, 2, 0)]
+    for index in (3, -4):
+        with pytest.raises(IndexError):
+            results[index]
     assert results[:2] == tuple(results)[:2]
 
 

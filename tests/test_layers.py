@@ -71,7 +71,7 @@ LAYERS = (
         "candidates.score",
         "anatomy.regions",
     }
-    | {"phantom", "simulation.simulate", "evaluate", "burden"},
+    | {"phantom", "simulation.simulate", "evaluate"},
     {"candidates.clusters", "candidates.mimics", "anatomy.zones"},  # what is at a place, after it was measured
     # 3 to 7
     {"pipeline"},
@@ -80,7 +80,7 @@ LAYERS = (
     {"drawing.arrows", "drawing.lettering"},
     {"drawing.layout", "drawing.view", "drawing.captions"},
     {"drawing.page"},
-    {"drawing.overlay", "follow_up"},
+    {"drawing.overlay"},
     {"dicom_out"},  # its secondary capture is the overlay
     {"batch.names", "batch.worker"},  # of files, and a process: they know nothing of films
     {"writers", "simulation.annotations", "batch.inputs"},
@@ -104,16 +104,7 @@ GROUPS = {"reading", "field", "anatomy", "candidates", "simulation", "drawing", 
 LAYER_OF = {module: layer for layer, modules in enumerate(LAYERS) for module in modules}
 
 # Modules that may import image libraries themselves; everything else asks `ops`.
-FILTERING = {
-    "ops",
-    "reading.readers",
-    "reading.dicom_reader",
-    "reading.picture_reader",
-    "reading.codecs",
-    "drawing.overlay",
-    "writers",
-    "review",
-}
+FILTERING = {"ops", "drawing.overlay", "writers"}
 
 
 def _files():

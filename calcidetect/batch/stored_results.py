@@ -8,6 +8,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import overload
 
@@ -48,8 +49,14 @@ class StoredResults(Sequence[FilmResult]):
     @overload
     def __getitem__(self, index: slice) -> tuple[FilmResult, ...]: ...
     def __getitem__(self, index: int | slice) -> FilmResult | tuple[FilmResult, ...]:
-        """Return one result or several; each call reads the run from its start."""
-        return tuple(self)[index]
+        """Return one result or several; each call reads the run from its start, as far as it has to."""
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        number = index if index >= 0 else len(self) + index
+        found = next(islice(self, number, None), None) if number >= 0 else None
+        if found is None:
+            raise IndexError(f"there is no result {index} of {len(self)}")
+        return found
 
     def closed(self) -> StoredResults:
         """The same results, to be read after the journal was closed."""

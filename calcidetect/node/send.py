@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 MAX_REFUSALS = 5
 """A result that the PACS refuses this often is put aside."""
 
+MOST_AT_ONCE = 50
+"""A node that is to stop, with a backlog of days behind it, is done with so many."""
+
 _TIMEOUT_S = 30.0
 _CATEGORY = 0xF000
 _WARNING = 0xB000  # stored, with a remark
@@ -27,7 +31,7 @@ _BUSY = range(0xA700, 0xA800)  # out of resources: try again later, however ofte
 
 
 def send_waiting(root: Path, peer: Peer, *, title: str, refusals: Counter[str]) -> int:
-    """Send all results of the outbox over one association.
+    """Send the oldest results of the outbox, `MOST_AT_ONCE` at most, over one association.
 
     Parameters
     ----------
@@ -50,7 +54,7 @@ def send_waiting(root: Path, peer: Peer, *, title: str, refusals: Counter[str]) 
     PacsError
         When the PACS doesn't answer, or has refused some; what it hasn't taken stays in the outbox.
     """
-    results = [path for path in spool.waiting(root, spool.OUTBOX) if _is_whole(root, path)]
+    results = list(islice((path for path in spool.waiting(root, spool.OUTBOX) if _is_whole(root, path)), MOST_AT_ONCE))
     if not results:
         return 0
     association = _associate(results, peer, title)

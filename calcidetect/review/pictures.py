@@ -132,13 +132,24 @@ class _Recent:
     """The last few things that were made; two that ask for one at the same time wait for a single making."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._lock, self._made = most, threading.Lock(), OrderedDict[Hashable, Any]()
+        self._most, self._lock = most, threading.Lock()
+        self._made, self._making = OrderedDict[Hashable, Any](), dict[Hashable, threading.Lock]()
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         with self._lock:
-            if key not in self._made:
-                self._made[key] = make()
+            own = self._making.setdefault(key, threading.Lock())
+        with own:  # others, that ask for something else, are not held up
+            with self._lock:
+                if key in self._made:
+                    self._made.move_to_end(key)
+                    return self._made[key]
+            try:
+                made = make()
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
+            with self._lock:
+                self._made[key] = made
                 if len(self._made) > self._most:
                     self._made.popitem(last=False)
-            self._made.move_to_end(key)
-            return self._made[key]
+            return made
