@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from films import radiograph_of
 
 from calcidetect.anatomy import regions
 from calcidetect.anatomy.regions import Mimic, Region
@@ -59,6 +60,15 @@ def test_small_things_harder_and_brighter_than_any_deposit_are_metal():
 def test_what_only_nearly_is_like_metal_stays_a_mark(name):
     nearly = {"edge_steepness": [3.2], "contrast_highest": [2.4], "radius_mm": [5.0], "film_share_highest": [0.98]}
     assert kinds(["wrist"], score=[0.95], **SCREW | {name: nearly[name]}) == [MARK]
+
+
+@pytest.mark.parametrize(("rungs", "aside_mm", "is_ring"), [(4, 4.5, True), (4, 3.5, False), (3, 4.5, False)])
+def test_a_ring_seen_in_part_is_one_where_there_are_others(rungs, aside_mm, is_ring):
+    film = radiograph_of(np.zeros((200, 100)), 1.0)
+    places = [(10 + 12 * rung, 50 + side) for rung in range(rungs) for side in (-10, 10)] + [(100, 50 - aside_mm)]
+    bright = {"drop_quarter_plus2": np.full(len(places), 9, np.float32)}
+    rings = mimics._rings(np.array(places, float), bright, np.full(150, 50.0), film)
+    assert rings.tolist() == [rungs == 4] * (2 * rungs) + [is_ring]
 
 
 def test_no_candidates_have_no_kinds():

@@ -32,6 +32,9 @@ COLUMN_SIGMA_MM = 3.0
 LUMEN_MM, WALL_MM = 5.0, 15.0
 """Rings lie this far from the column's axis: no nearer than its wall, no farther."""
 
+PART_MM = 4.0
+"""Where there are rings, one that is seen in part may have its middle this near to the axis."""
+
 ENDPLATE_MM, ENDPLATE_PARTS = 1.5, 2
 """What lies this near to the row of so many bright things within the lumen is the end plate of a vertebra."""
 
@@ -133,7 +136,7 @@ def _rings(
     apart_mm = np.abs(centre[:, :1] - centre[bright & within, 0]) * radiograph.grid.nominal_mm
     ring = bright & wall & ((apart_mm <= ENDPLATE_MM).sum(axis=1) < ENDPLATE_PARTS)
     enough = min((ring & (aside_mm < 0)).sum(), (ring & (aside_mm > 0)).sum()) >= RINGS_A_SIDE
-    return ring & enough
+    return (ring | (bright & (np.abs(aside_mm) >= PART_MM) & within)) & enough
 
 
 def trachea_axis(radiograph: Radiograph, field: Field, anatomy: Anatomy) -> npt.NDArray[np.float64]:
