@@ -16,9 +16,11 @@ from selenium import webdriver
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
 
+from calcidetect.candidates.score import OWN_TABLES
 from calcidetect.cli import main
 from calcidetect.review.run_folder import RunFolder
 from calcidetect.review.server import serve
+from calcidetect.trees import load_tables
 
 SAMPLES = Path(__file__).parents[1] / "sample_images"
 PATIENCE_S = 20
@@ -299,6 +301,19 @@ const [say] = arguments;
 def test_decision_made_while_another_film_opens_is_kept_on_the_film_that_was_seen(page):
     page.driver.set_script_timeout(PATIENCE_S)
     assert page.driver.execute_async_script(DECIDED_WHILE_ANOTHER_FILM_OPENS) == [True, "rejected", 0]
+
+
+IN_WORDS = """
+const [names, say] = arguments;
+import(new URL("static/words.js", location.href)).then(({ feature }) => say(names.map(feature)));
+"""
+
+
+def test_every_feature_that_scores_rest_on_has_words(page):
+    names = sorted({name for tables in ("score", *OWN_TABLES.values()) for name in load_tables(tables).names})
+    page.driver.set_script_timeout(PATIENCE_S)
+    words = page.driver.execute_async_script(IN_WORDS, names)
+    assert [name for name, said in zip(names, words, strict=True) if said == name.replace("_", " ")] == []
 
 
 def test_undo_and_redo(page):

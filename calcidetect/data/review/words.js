@@ -107,6 +107,8 @@ const FEATURES = [
   [/^lead_([\d.]+)mm$/, (mm) => `stronger than rivals within ${mm} mm`],
   [/^equals_([\d.]+)mm$/, (mm) => `rivals as strong within ${mm} mm`],
   [/^rank/, () => "rank among the film's candidates"],
+  [/^metal_mm$/, () => "distance to metal"],
+  [/^film_pixel_mm$/, () => "how fine the film's pixels are"],
   [/^over_strongest$/, () => "against the film's strongest candidates"],
 ];
 
