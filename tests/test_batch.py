@@ -148,16 +148,16 @@ def test_resume_into_a_new_folder_starts_there(films, tmp_path, scanner):
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"config": Config().replace({"grid.working_mm": 0.5})}, "settings_hash"),
-        ({"region": "hand"}, "region"),
-        ({"min_score": 0.0}, "min_score"),
-        ({"formats": ["json"]}, "formats"),
+        ({"config": Config().replace({"grid.working_mm": 0.5})}, "another settings hash"),
+        ({"region": "hand"}, "another region"),
+        ({"min_score": 0.0}, "another min score"),
+        ({"formats": ["json"]}, "other formats"),
     ],
 )
 def test_resume_refuses_results_of_other_settings(films, tmp_path, changes, named):
     scan_many(films, tmp_path / "out")
     table = (tmp_path / "out/films.csv").read_text()
-    with pytest.raises(ConfigError, match=f"made with another {named}; run without --resume"):
+    with pytest.raises(ConfigError, match=f"made with {named}; run without --resume"):
         scan_many(films, tmp_path / "out", resume=True, **changes)
     assert (tmp_path / "out/films.csv").read_text() == table
 

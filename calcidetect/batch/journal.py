@@ -137,9 +137,10 @@ class Journal:
         self._version, self._settings_hash = str(recipe["version"]), recipe_hash(recipe)
         changed = [key for key in {**recipe, **before} if before and before.get(key) != recipe.get(key)]
         if resume and changed:
+            what = changed[0].replace("_", " ")
             raise ConfigError(
-                f"The results in {self._folder} were made with another {changed[0]}; run without --resume, or "
-                "choose another folder."
+                f"The results in {self._folder} were made with {'other' if what.endswith('s') else 'another'} {what}; "
+                "run without --resume, or choose another folder."
             )
         return bool(changed)
 
