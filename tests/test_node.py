@@ -52,6 +52,7 @@ def quick_pipeline(monkeypatch):
 
     monkeypatch.setattr(film_task.pipeline, "scan", scan)
     monkeypatch.setattr(batch, "worker_processes", in_this_process)
+    monkeypatch.setattr("calcidetect.node.worker_processes", in_this_process)
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ import importlib.util
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from calcidetect import writers
+from calcidetect.batch.workers import worker_processes
 from calcidetect.errors import CalcidetectError, ConfigError, PacsError
 from calcidetect.node import spool
 from calcidetect.node.analyse import Recipe, analyse_next
@@ -71,9 +72,9 @@ def run_node(
     with spool.opened(root):
         server = start_server(root, listener)
         tell(f"{listener.title} listens on {listener.host}:{listener.port}; results go to {peer}")
-        with ThreadPoolExecutor(2) as pool:
+        with worker_processes(1, None) as worker, ThreadPoolExecutor(2) as pool:
             parts = [
-                pool.submit(_analyse, root, recipe, stop=stop, retry_s=retry_s, tell=tell),
+                pool.submit(_analyse, root, recipe, worker, stop=stop, retry_s=retry_s, tell=tell),
                 pool.submit(_send, root, peer, listener.title, stop=stop, retry_s=retry_s, tell=tell),
             ]
             try:
@@ -91,11 +92,13 @@ def _wait(parts: Sequence[Future[None]], stop: threading.Event) -> None:
         pass
 
 
-def _analyse(root: Path, recipe: Recipe, *, stop: threading.Event, retry_s: float, tell: Tell) -> None:
+def _analyse(
+    root: Path, recipe: Recipe, worker: Executor, *, stop: threading.Event, retry_s: float, tell: Tell
+) -> None:
     """Analyse films as they come."""
     while not stop.is_set():
         try:
-            done = analyse_next(root, recipe)
+            done = analyse_next(root, recipe, executor=worker)
         except (CalcidetectError, OSError) as error:  # such as a full disk
             spool.note(root, "trouble", error=str(error))
             tell(f"Analysis waits: {error}")

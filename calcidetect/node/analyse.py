@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,10 +42,19 @@ class Recipe:
             raise ConfigError(f"A node sends {', '.join(dicom_out.KINDS)}, not {given}; choose from these.")
 
 
-def analyse_next(root: Path, recipe: Recipe) -> str:
+def analyse_next(root: Path, recipe: Recipe, *, executor: Executor | None = None) -> str:
     """Analyse the film that waits longest.
 
     The results lie in the outbox before the film is removed: killed in between, the node makes them once more.
+
+    Parameters
+    ----------
+    root
+        The spool.
+    recipe
+        How it is scanned, and what is made of it.
+    executor
+        Who scans it; None for a process of its own, which takes longer to start than a film to scan.
 
     Returns
     -------
@@ -63,13 +73,13 @@ def analyse_next(root: Path, recipe: Recipe) -> str:
     if _count_try(film) > MAX_TRIES:
         return _give_up(root, film, f"the node died {MAX_TRIES} times while analysing it")
     try:
-        return _analyse(root, film, recipe)
+        return _analyse(root, film, recipe, executor)
     except (CalcidetectError, OSError):  # such as a full disk: no fault of the film
         _tally(film).unlink(missing_ok=True)
         raise
 
 
-def _analyse(root: Path, film: Path, recipe: Recipe) -> str:
+def _analyse(root: Path, film: Path, recipe: Recipe, executor: Executor | None) -> str:
     work = root / spool.WORK / film.stem
     (result,) = batch.scan_many(
         film,
@@ -78,6 +88,7 @@ def _analyse(root: Path, film: Path, recipe: Recipe) -> str:
         region=recipe.region,
         min_score=recipe.min_score,
         formats=tuple(recipe.formats),
+        executor=executor,
     )
     if not result.ok:
         return _give_up(root, film, result.film["error"])
