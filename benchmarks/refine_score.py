@@ -33,7 +33,7 @@ import boosting
 import numpy as np
 from annotated import FOLDS, PHANTOM_SEED, phantom_film, vary, with_pitch, with_pixels, working_film, worn
 from catboost import CatBoostClassifier, Pool
-from fit_score import FALSE, FALSE_SHARE, candidate_places, crowded, own_soft_tissue, sensitivities, thinned
+from fit_score import FALSE, FALSE_SHARE, candidate_places, crowded, is_easy, own_soft_tissue, sensitivities, thinned
 
 from calcidetect import pipeline
 from calcidetect.anatomy import regions, zones
@@ -48,7 +48,7 @@ from calcidetect.phantom import KINDS
 from calcidetect.phantom import Deposit as PhantomDeposit
 from calcidetect.reading import readers
 from calcidetect.simulation.simulate import Deposit, insert_deposits
-from calcidetect.trees import log_odds
+from calcidetect.trees import load_tables, log_odds, tables_json
 from calcidetect.types import MARK, Field, Radiograph
 
 DEPOSITS = (3, 8)
@@ -66,12 +66,11 @@ as here; with 800 tables 0.353 with hard ones at 3, 0.362 at 8, then with fewer 
 
 ROUNDS, DEPTH, RATE = 1500, 6, 0.08
 
+LAST = -99.0
+"""Log-odds of what gets a label of its own: behind all others."""
+
 PHANTOM_WEIGHT = 3.0
 """Of a phantom's candidates: without any, marks on 37 deposits of two other chest phantoms were 18 instead of 28."""
-
-EASY_MM, EASY_STEPS = 3.0, 0.5
-
-NEVER = boosting.NEVER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +156,7 @@ def _truth(deposit: Deposit | PhantomDeposit) -> Truth:
 
 
 def _is_easy(deposit: Deposit | PhantomDeposit) -> bool:
-    return not isinstance(deposit, Deposit) or (deposit.diameter_mm >= EASY_MM and deposit.contrast >= EASY_STEPS)
+    return not isinstance(deposit, Deposit) or is_easy(deposit)
 
 
 def _measured(
@@ -198,17 +197,17 @@ def _measured(
 
 def shipped_scores(sample: Sample, tables: str) -> np.ndarray:
     """Log-odds by the shipped tables, float32 (n,)."""
-    shipped = scorer.load_tables(tables)
+    shipped = load_tables(tables)
     return log_odds(shipped, [sample.features[:, sample.names.index(name)] for name in shipped.names])
 
 
-def fit(samples: Sequence[Sample], tables: str) -> CatBoostClassifier:
-    """Tables whose log-odds are added to those of the shipped ones."""
+def fit(samples: Sequence[Sample], shipped: Sequence[np.ndarray]) -> CatBoostClassifier:
+    """Tables whose log-odds are added to the `shipped` ones of each sample."""
     pool = Pool(
         np.concatenate([sample.features for sample in samples]),
         np.concatenate([sample.deposit >= 0 for sample in samples]),
         weight=np.concatenate([sample.weights for sample in samples]),
-        baseline=np.concatenate([shipped_scores(sample, tables) for sample in samples]),
+        baseline=np.concatenate(shipped),
     )
     return CatBoostClassifier(iterations=ROUNDS, depth=DEPTH, learning_rate=RATE, **boosting.COMMON).fit(pool)
 
@@ -233,15 +232,13 @@ def _padded(content: dict, names: list[str], depth: int) -> Iterator[tuple[list[
     for feature, threshold, leaf in zip(content["feature"], content["threshold"], content["leaf"], strict=True):
         lacking = depth - len(feature)
         asked = [names.index(content["names"][index]) for index in feature]
-        yield asked + [0] * lacking, threshold + [NEVER] * lacking, leaf * 2**lacking
+        yield asked + [0] * lacking, threshold + [boosting.NEVER] * lacking, leaf * 2**lacking
 
 
 def report(title: str, samples: Sequence[Sample], scores: Sequence[np.ndarray]) -> None:
     """Print the FROC of copies with deposits, and what reaches the operating point."""
     least = float(np.log(scorer.OPERATING_POINT / (1 - scorer.OPERATING_POINT)))
-    done = list(
-        zip(samples, (np.where(s.shown, v, -np.inf) for s, v in zip(samples, scores, strict=True)), strict=True)
-    )
+    done = list(zip(samples, (np.where(s.shown, v, LAST) for s, v in zip(samples, scores, strict=True)), strict=True))
     clean = [(sample, values) for sample, values in done if not sample.copy]
     marked = [(sample, values) for sample, values in done if sample.copy]
     for easy in (False, True):
@@ -273,14 +270,15 @@ def fit_all(given: argparse.Namespace) -> None:
     before = [shipped_scores(sample, given.tables) for sample in samples]
     after = list(before)
     for fold in range(FOLDS):
-        model = fit([sample for sample in samples if sample.fold != fold], given.tables)
+        seen = [number for number, sample in enumerate(samples) if sample.fold != fold]
+        model = fit([samples[number] for number in seen], [before[number] for number in seen])
         for number, sample in enumerate(samples):
             if sample.fold == fold:
                 after[number] = before[number] + model.predict(sample.features, prediction_type="RawFormulaVal")
     report("before", samples, before)
     report("after", samples, after)
-    more = json.loads(boosting.tables_json(fit(samples, given.tables), list(samples[0].names)))
-    shipped = json.loads((Path(scorer.__file__).parents[1] / "data" / f"{given.tables}.json").read_text())
+    more = json.loads(boosting.tables_json(fit(samples, before), list(samples[0].names), offset=given.offset))
+    shipped = json.loads(tables_json(load_tables(given.tables)))
     text = json.dumps(both(shipped, more), separators=(",", ":"))
     (given.out / f"{given.tables}.json").write_text(text)
 
@@ -306,6 +304,7 @@ def main() -> None:
     part.add_argument("samples", type=Path, nargs="+")
     part.add_argument("--tables", required=True)
     part.add_argument("--region", required=True)
+    part.add_argument("--offset", type=float, default=0.0, help="of the log-odds; -0.4 for the shipped chest tables")
     part.add_argument("--out", type=Path, required=True)
     part.set_defaults(work=fit_all)
     given = parser.parse_args()
