@@ -105,23 +105,12 @@ def scan(
     refused = given is None and bool(words or not found.anatomy.bone.any())
     if refused:
         found = found.without_candidates()
-    anatomy, labels = found.anatomy, found.labels
-    features = found.features | {"score": score.scores(found.features, tables)}
-    points = centres(labels)
+    found, anatomy = found.scored(tables), found.anatomy
+    points = centres(found.labels)
     where = zones.find_zones(points, working, field, anatomy, region=place.name)
-    kinds = mimics.label_kinds(points, features, working, field, anatomy, region=place, areas=where.areas)
+    kinds = mimics.label_kinds(points, found.features, working, field, anatomy, region=place, areas=where.areas)
     least = score.OPERATING_POINT if min_score is None else min_score
-    candidates, labels = _kept(
-        working,
-        labels,
-        features,
-        kinds,
-        where.words,
-        film=radiograph.pixels,
-        anatomy=anatomy,
-        least=least,
-        tables=tables,
-    )
+    candidates, labels = _kept(radiograph.pixels, working, found, kinds, where.words, least=least, tables=tables)
     flags = radiograph.flags + trouble + field.flags + (NO_BONE,) * (not anatomy.bone.any())
     flags += (NOT_SEARCHED,) * refused + (TWO_LIMBS,) * (where.limbs == 2)
     report = Report(
@@ -161,6 +150,10 @@ class Findings:
     background: Background
     labels: LabelImage
     features: dict[str, npt.NDArray[np.float32]]
+
+    def scored(self, tables: BoostedTables) -> Findings:
+        """The same with the ``score`` of each candidate among the features."""
+        return dataclasses.replace(self, features=self.features | {"score": score.scores(self.features, tables)})
 
     def without_candidates(self) -> Findings:
         """The same without bone and candidates: of a picture that is no radiograph they would be nonsense."""
@@ -278,25 +271,23 @@ def _with_nominal(radiograph: Radiograph, nominal_mm: float) -> Radiograph:
 
 
 def _kept(
+    film: FloatImage,
     working: Radiograph,
-    labels: LabelImage,
-    features: dict[str, Column],
+    found: Findings,
     kinds: npt.NDArray[np.str_],
     where: npt.NDArray[np.str_],
     *,
-    film: FloatImage,
-    anatomy: Anatomy,
     least: float,
     tables: BoostedTables,
 ) -> tuple[tuple[Candidate, ...], LabelImage]:
     """Clusters and single candidates that score `least` or more, and the trachea, numbered by falling score."""
     if not len(kinds):
-        return (), labels
-    rings = kinds == TRACHEAL
+        return (), found.labels
+    anatomy, features, rings = found.anatomy, found.features, kinds == TRACHEAL
     scores, contrasts = features["score"], features["contrast_mean"]
-    leaders = clusters.leaders(labels, scores, contrasts, rings, pixel_mm=working.grid.nominal_mm)
-    whole = clusters.merged_measures(labels, features, leaders)
-    labels = clusters.merged(labels, leaders)
+    leaders = clusters.leaders(found.labels, scores, contrasts, rings, pixel_mm=working.grid.nominal_mm)
+    whole = clusters.merged_measures(found.labels, features, leaders)
+    labels = clusters.merged(found.labels, leaders)
     taken = labels > 0
     order, labels = _numbered(labels, scores, leaders, rings, least=least)
     sure = int((scores[order] >= score.OPERATING_POINT).sum())
