@@ -1,12 +1,13 @@
 """Fit more tables on top of a region's shipped ones, on films that nobody has annotated.
 
-    python benchmarks/refine_score.py gather FILMS --out SAMPLES [--spacing MM] [--copies N] [--share LOW HIGH]
+    python benchmarks/refine_score.py gather FILMS --out SAMPLES [--doubtful FILE] [--spacing MM] [--copies N] [...]
     python benchmarks/refine_score.py phantoms KIND --out SAMPLES [--count N]
-    python benchmarks/refine_score.py fit SAMPLES [SAMPLES ...] --tables score_chest --region chest --out FOLDER
+    python benchmarks/refine_score.py fit SAMPLES [SAMPLES ...] --tables score_chest --regions chest --out FOLDER
 
 ``gather`` scans every film as it comes, where all that is found is false, and COPIES times with deposits where the
-program sees soft tissue, LOW to HIGH of its bone step bright, and once with bright ones or a crowd; so FILMS must be
-free of calcification. SAMPLES is a pickle of this project's own arrays: read none from elsewhere.
+program sees soft tissue, `--share` of its bone step bright, and once with bright ones or a crowd; so FILMS must be free
+of calcification but for what the JSON file `--doubtful` names: boxes [x0, y0, x1, y1] by film, which count for nothing.
+SAMPLES is a pickle of this project's own arrays: read none from elsewhere.
 
 ``phantoms`` scans synthetic films as they are and varied; what they were given besides deposits counts for nothing.
 
@@ -50,6 +51,8 @@ from calcidetect.reading import readers
 from calcidetect.simulation.simulate import Deposit, insert_deposits
 from calcidetect.trees import load_tables, log_odds, tables_json
 from calcidetect.types import MARK, Field, Radiograph
+
+Box = tuple[float, float, float, float]
 
 DEPOSITS = (3, 8)
 BRIGHT_SHARE = (0.6, 2.0)
@@ -104,7 +107,9 @@ class Sample:
         return self.weight * np.where(self.deposit >= 0, POSITIVE_WEIGHT, false)
 
 
-def samples_of(path: Path, *, spacing_mm: float | None, copies: int, share: tuple[float, float]) -> list[Sample]:
+def samples_of(
+    path: Path, *, spacing_mm: float | None, copies: int, share: tuple[float, float], doubtful: dict[str, list[Box]]
+) -> list[Sample]:
     """Scan a film as it comes, and with deposits; none of a film that can't be searched."""
     seed = zlib.crc32(path.name.encode())
     try:
@@ -113,8 +118,8 @@ def samples_of(path: Path, *, spacing_mm: float | None, copies: int, share: tupl
     except CalcidetectError as error:
         print(error, file=sys.stderr)
         return []
-    name = str(path)
-    found = [_measured((name, 0), (working, field, region), (), pixel_mm=1.0)]
+    name, ignore = str(path), [tuple(box) for box in doubtful.get(path.name, ())]
+    found = [_measured((name, 0), (working, field, region), (), pixel_mm=1.0, ignore=ignore)]
     mm = spacing_mm or working.grid.nominal_mm * working.grid.shape[0] / radiograph.grid.shape[0]
     radiograph = with_pitch(radiograph, mm)
     allowed, step = own_soft_tissue(radiograph, None)
@@ -133,7 +138,9 @@ def samples_of(path: Path, *, spacing_mm: float | None, copies: int, share: tupl
         film = with_pixels(radiograph, pixels)
         if rng.random() < VARIED_SHARE:
             film = worn(vary(film, rng), rng)
-        found.append(_measured((name, copy), (*working_film(film, Config()), region), deposits, pixel_mm=mm))
+        found.append(
+            _measured((name, copy), (*working_film(film, Config()), region), deposits, pixel_mm=mm, ignore=ignore)
+        )
     return [sample for sample in found if sample is not None]
 
 
@@ -165,7 +172,7 @@ def _measured(
     deposits: Sequence[Deposit | PhantomDeposit],
     *,
     pixel_mm: float,
-    ignore: Sequence[tuple[float, float, float, float]] = (),
+    ignore: Sequence[Box] = (),
 ) -> Sample | None:
     working, field, region = film
     found = pipeline.find(working, field, Config())
@@ -252,7 +259,10 @@ def report(title: str, samples: Sequence[Sample], scores: Sequence[np.ndarray]) 
 
 def gather(given: argparse.Namespace) -> None:
     paths = [Path(path) for path in readers.find_films([given.films])]
-    work = partial(samples_of, spacing_mm=given.spacing, copies=given.copies, share=tuple(given.share))
+    doubtful = json.loads(given.doubtful.read_text()) if given.doubtful else {}
+    work = partial(
+        samples_of, spacing_mm=given.spacing, copies=given.copies, share=tuple(given.share), doubtful=doubtful
+    )
     with ProcessPoolExecutor(given.jobs) as pool:
         samples = [sample for done in pool.map(work, paths, chunksize=2) for sample in done]
     given.out.write_bytes(pickle.dumps(samples))
@@ -266,7 +276,7 @@ def gather_phantoms(given: argparse.Namespace) -> None:
 
 def fit_all(given: argparse.Namespace) -> None:
     samples = [sample for path in given.samples for sample in pickle.loads(path.read_bytes())]
-    samples = [sample for sample in samples if sample.region == given.region]
+    samples = [sample for sample in samples if sample.region in given.regions.split(",")]
     before = [shipped_scores(sample, given.tables) for sample in samples]
     after = list(before)
     for fold in range(FOLDS):
@@ -289,6 +299,7 @@ def main() -> None:
     part = parts.add_parser("gather")
     part.add_argument("films", type=Path)
     part.add_argument("--out", type=Path, required=True)
+    part.add_argument("--doubtful", type=Path, metavar="FILE")
     part.add_argument("--spacing", type=float, help="pitch of all films in mm; without it the program's own guess")
     part.add_argument("--copies", type=int, default=2)
     part.add_argument("--share", type=float, nargs=2, default=(0.4, 1.1), metavar=("LOW", "HIGH"))
@@ -303,7 +314,7 @@ def main() -> None:
     part = parts.add_parser("fit")
     part.add_argument("samples", type=Path, nargs="+")
     part.add_argument("--tables", required=True)
-    part.add_argument("--region", required=True)
+    part.add_argument("--regions", required=True, help="names, with commas between")
     part.add_argument("--offset", type=float, default=0.0, help="of the log-odds; -0.4 for the shipped chest tables")
     part.add_argument("--out", type=Path, required=True)
     part.set_defaults(work=fit_all)

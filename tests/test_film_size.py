@@ -46,6 +46,13 @@ def test_the_side_assumed_is_changed_by_what_the_tables_say(change, factor):
     assert side_mm == pytest.approx(assumed_mm * factor, rel=1e-5)
 
 
+def test_a_film_taken_for_larger_than_any_of_the_fit_stays_so():
+    radiograph, field = limb()
+    grid = dataclasses.replace(radiograph.grid, nominal_mm=900 / max(radiograph.pixels.shape))
+    side_mm = film_size.judge_side_mm(dataclasses.replace(radiograph, grid=grid), field, LOOK, tables=constant(-0.5))
+    assert side_mm == pytest.approx(900, rel=1e-5)
+
+
 def test_gain_and_offset_change_no_feature():
     radiograph, field = limb()
     other = dataclasses.replace(radiograph, pixels=16 * radiograph.pixels + 50)

@@ -24,6 +24,9 @@ BANDS_MM = (0.28, 0.56, 1.12, 2.24, 4.48, 8.96)
 LEAST_SHARE = 1e-4
 """Of the body's standard deviation: what a band holds at least, so that its logarithm is finite."""
 
+LARGEST_MM = 450.0
+"""No film of the fit was taken for larger: beyond, tables draw whole legs of 870 mm to 500, and are not asked."""
+
 MOST_CHANGE = 1.2
 """Greatest change of log size; close-ups of two fifths of a film need 0.9."""
 
@@ -52,10 +55,12 @@ def judge_side_mm(radiograph: Radiograph, field: Field, look: Look, *, tables: B
     float
         In mm, > 0. Sizes operators, is never printed.
     """
+    assumed_mm = longer_side(field) * radiograph.grid.nominal_mm
+    if assumed_mm > LARGEST_MM:
+        return assumed_mm
     tables = tables or load_tables("film_size")
     features = size_features(radiograph, field, look)
     change = log_odds(tables, [np.array([features[name]], np.float32) for name in tables.names])[0]
-    assumed_mm = longer_side(field) * radiograph.grid.nominal_mm
     return float(assumed_mm * np.exp(np.clip(change, -MOST_CHANGE, MOST_CHANGE)))
 
 
