@@ -51,8 +51,13 @@ class AnnotatedFilm:
 
     @property
     def fold(self) -> int:
-        """Which of the `FOLDS` leaves this film out: by its name, so that every script agrees."""
-        return zlib.crc32(self.name.encode()) % FOLDS
+        """Which of the `FOLDS` leaves this film out."""
+        return fold_of(self.name)
+
+
+def fold_of(name: str) -> int:
+    """Which of the `FOLDS` leaves a film, or all of a case, out: by its name, so that every script agrees."""
+    return zlib.crc32(name.encode()) % FOLDS
 
 
 def fit_parser(description: str, *, phantoms: int, masks: bool = True) -> argparse.ArgumentParser:

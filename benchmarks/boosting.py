@@ -27,10 +27,22 @@ NEVER = 3.0e38
 """Threshold of a question that is always answered no: pads tables that are less deep than the deepest."""
 
 
-def fit(features: np.ndarray, truth: np.ndarray, weight: np.ndarray, *, rounds: int, depth: int, rate: float = 0.08):
-    """Fit `rounds` tables of `depth` questions; each table may choose from two fifths of the features."""
+def fit(
+    features: np.ndarray,
+    truth: np.ndarray,
+    weight: np.ndarray,
+    *,
+    rounds: int,
+    depth: int,
+    rate: float = 0.08,
+    baseline: np.ndarray | None = None,
+):
+    """Fit `rounds` tables of `depth` questions; each table may choose from two fifths of the features.
+
+    What they say is added to the log-odds `baseline`, which isn't part of the model.
+    """
     model = CatBoostClassifier(iterations=rounds, depth=depth, learning_rate=rate, **COMMON)
-    return model.fit(features, truth, sample_weight=weight)
+    return model.fit(features, truth, sample_weight=weight, baseline=baseline)
 
 
 def fit_value(features: np.ndarray, truth: np.ndarray, weight: np.ndarray, *, rounds: int, depth: int, rate: float):

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from annotated import FOLDS, PHANTOM_SEED, phantom_film
+from annotated import FOLDS, PHANTOM_SEED, fold_of, phantom_film
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -175,10 +174,6 @@ def read_films(folder: Path, annotations: Path) -> tuple[list[Film], np.ndarray]
             films.append(reduced_film(film, record["region"], mm_px=record["mm_px"], number=len(films)))
             folds.append(fold_of(record.get("case") or record["film"]))
     return films, np.array(folds)
-
-
-def fold_of(case: str) -> int:
-    return zlib.crc32(case.encode()) % FOLDS
 
 
 def phantom_films(count: int) -> list[Film]:

@@ -17,7 +17,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from fit_regions import LOOKS, Film, Samples, fold_of, gather, print_error, reduced_film, write_model
+from annotated import fold_of
+from fit_regions import LOOKS, Film, Samples, gather, print_error, reduced_film, write_model
 
 from calcidetect.anatomy import region_model
 from calcidetect.anatomy.region_model import RegionModel
@@ -55,7 +56,7 @@ def samples_of(folders: list[Path], *, look: str, spacing_mm: float, copies: int
 
 def taught(model: RegionModel, films: Samples, others: Samples) -> RegionModel:
     """The model with `films` as they are among its prototypes, its answers changed at `films` alone."""
-    own, stay = (((known.features - model.centre) @ model.axes).astype(np.float32) for known in (films, others))
+    own, stay = (model.projected(known.features) for known in (films, others))
     most = np.abs(model.prototypes).max(axis=0)  # within it the old prototypes are stored in the steps of before
     prototypes = np.concatenate([model.prototypes, np.clip(own[films.copy == 0], -most, most)])
     said = region_model.evaluate(model, films.features)

@@ -13,8 +13,7 @@ SAMPLES is a pickle of this project's own arrays: read none from elsewhere.
 
 ``fit`` starts from what the shipped tables say of each candidate and adds tables; it prints the FROC and the false
 marks of films left out, before and after, and writes ``<tables>.json``. Films of other regions than `--regions` join at
-`OTHERS_WEIGHT`. All false candidates that the shipped tables
-give `HARD_CHANCE` are kept, of the others a share.
+`OTHERS_WEIGHT`. All false candidates that the shipped tables give `HARD_CHANCE` are kept, of the others a share.
 """
 
 from __future__ import annotations
@@ -33,8 +32,7 @@ from pathlib import Path
 
 import boosting
 import numpy as np
-from annotated import FOLDS, PHANTOM_SEED, phantom_film, vary, with_pitch, with_pixels, working_film, worn
-from catboost import CatBoostClassifier, Pool
+from annotated import FOLDS, PHANTOM_SEED, fold_of, phantom_film, vary, with_pitch, with_pixels, working_film, worn
 from fit_score import FALSE, FALSE_SHARE, candidate_places, crowded, is_easy, own_soft_tissue, sensitivities, thinned
 
 from calcidetect import pipeline
@@ -76,7 +74,6 @@ LAST = -99.0
 PHANTOM_WEIGHT = 3.0
 """Of a phantom's candidates: without any, marks on 37 deposits of two other chest phantoms were 18 instead of 28."""
 
-
 OTHERS_WEIGHT = 0.5
 """Of a candidate on a film of another region. 25 shoulder and hip films left out of a fit on 55: mean 0.506 before,
 0.570 without others, 0.596 with 320 of limbs and 190 chest films."""
@@ -104,7 +101,7 @@ class Sample:
 
     @property
     def fold(self) -> int:
-        return zlib.crc32(Path(self.film).name.encode()) % FOLDS
+        return fold_of(Path(self.film).name)
 
     @property
     def weights(self) -> np.ndarray:
@@ -184,10 +181,9 @@ def _measured(
     found = pipeline.find(working, field, Config())
     if not found.features or not len(next(iter(found.features.values()))):
         return None
-    score = scorer.scores(found.features, scorer.tables_of("", region.name))
-    points = centres(found.labels)
+    measured = found.scored(scorer.tables_of("", region.name)).features
+    score, points = measured["score"], centres(found.labels)
     where = zones.find_zones(points, working, field, found.anatomy, region=region.name)
-    measured = found.features | {"score": score}
     kinds = mimics.label_kinds(points, measured, working, field, found.anatomy, region=region, areas=where.areas)
     truths = [_truth(deposit) for deposit in deposits]
     places = candidate_places(found.labels, working.grid)
@@ -214,15 +210,17 @@ def shipped_scores(sample: Sample, tables: str) -> np.ndarray:
     return log_odds(shipped, [sample.features[:, sample.names.index(name)] for name in shipped.names])
 
 
-def fit(samples: Sequence[Sample], shipped: Sequence[np.ndarray], *, rounds: int) -> CatBoostClassifier:
+def fit(samples: Sequence[Sample], shipped: Sequence[np.ndarray], *, rounds: int) -> boosting.Model:
     """Tables whose log-odds are added to the `shipped` ones of each sample."""
-    pool = Pool(
+    return boosting.fit(
         np.concatenate([sample.features for sample in samples]),
         np.concatenate([sample.deposit >= 0 for sample in samples]),
-        weight=np.concatenate([sample.weights for sample in samples]),
+        np.concatenate([sample.weights for sample in samples]),
+        rounds=rounds,
+        depth=DEPTH,
+        rate=RATE,
         baseline=np.concatenate(shipped),
     )
-    return CatBoostClassifier(iterations=rounds, depth=DEPTH, learning_rate=RATE, **boosting.COMMON).fit(pool)
 
 
 def both(shipped: dict, more: dict) -> dict:
@@ -329,7 +327,9 @@ def main() -> None:
     part.add_argument("samples", type=Path, nargs="+")
     part.add_argument("--tables", required=True)
     part.add_argument("--regions", required=True, help="names, with commas between")
-    part.add_argument("--offset", type=float, default=0.0, help="of the log-odds; -0.4 for the shipped chest tables")
+    part.add_argument(
+        "--offset", type=float, default=0.0, help="of the log-odds; shipped: -0.4 for the chest, -0.7 else"
+    )
     part.add_argument("--rounds", type=int, default=ROUNDS, help="tables that are added")
     part.add_argument("--out", type=Path, required=True)
     part.set_defaults(work=fit_all)

@@ -104,6 +104,10 @@ class RegionModel:
     weights: Vector
     size_range: tuple[float, float]
 
+    def projected(self, films: Vector) -> Vector:
+        """Places, float32 (m, d), of m films' `features`, float32 (m, f), among the prototypes."""
+        return ((films - self.centre) @ self.axes).astype(np.float32, copy=False)
+
 
 def look_at(radiograph: Radiograph, field: Field, *, model: RegionModel | None = None) -> Look:
     """Say what a film looks like.
@@ -147,8 +151,7 @@ def _is_strange(model: RegionModel, film: Vector) -> bool:
 
 def evaluate(model: RegionModel, films: Vector) -> Vector:
     """Log-odds and log size, float32 (m, k + 1), of m films' `features`, float32 (m, f)."""
-    projected = ((films - model.centre) @ model.axes).astype(np.float32, copy=False)
-    return likeness(projected, model.prototypes, model.width) @ model.weights
+    return likeness(model.projected(films), model.prototypes, model.width) @ model.weights
 
 
 def likeness(films: Vector, prototypes: Vector, width: float) -> Vector:
