@@ -35,6 +35,13 @@ def _check(record: Any) -> None:
             )
 
 
+def _check_order(record: Any, least: str, most: str) -> None:
+    if getattr(record, least) > getattr(record, most):
+        raise ConfigError(
+            f"{least} is {getattr(record, least)} and {most} {getattr(record, most)}; set {least} to no more than {most}."
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridSettings:
     """Resolution of the work."""
@@ -117,6 +124,7 @@ class DetectSettings:
 
     def __post_init__(self) -> None:
         _check(self)
+        _check_order(self, "min_diameter_mm", "max_diameter_mm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +158,7 @@ class ExposureSettings:
 
     def __post_init__(self) -> None:
         _check(self)
+        _check_order(self, "min_skin_step", "max_skin_step")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,17 +219,17 @@ class Config:
         Raises
         ------
         ConfigError
-            For an unknown key, a value of the wrong type or out of bounds.
+            For an unknown key, a value of the wrong type or out of bounds, or a least value above the greatest.
         """
-        config = self
+        before = self.flat()
+        changed: dict[str, dict[str, Any]] = {}
         for key, given in changes.items():
             section, _, name = key.partition(".")
-            if key not in self.flat():
+            if key not in before:
                 raise ConfigError(f"There is no setting {key!r}; 'calcidetect settings' lists them all.")
-            old = getattr(getattr(config, section), name)
-            part = dataclasses.replace(getattr(config, section), **{name: _like(old, given, key=key)})
-            config = dataclasses.replace(config, **{section: part})
-        return config
+            changed.setdefault(section, {})[name] = _like(before[key], given, key=key)
+        sections = {section: dataclasses.replace(getattr(self, section), **part) for section, part in changed.items()}
+        return dataclasses.replace(self, **sections)
 
     def flat(self) -> dict[str, Any]:
         """Every setting as ``{"section.name": value}``."""

@@ -227,6 +227,8 @@ def test_a_first_run_removes_no_files(films, tmp_path):
         ("run.json", {"formats": []}),
         ("coco.json", {"formats": ["coco"]}),
         ("identifiers.csv", {"keep_identifiers": True}),
+        ("a.json", {"formats": ["json"]}),
+        ("a.overlay.png", {}),
     ],
 )
 def test_a_first_run_replaces_no_file(films, tmp_path, name, options):
@@ -234,7 +236,7 @@ def test_a_first_run_replaces_no_file(films, tmp_path, name, options):
     own.write_text("mine")
     with pytest.raises(ConfigError, match=f"holds another {name}, which a run would replace; choose another folder"):
         scan_many(films, own.parent, **options)
-    assert [path.name for path in own.parent.iterdir() if path.suffix != ".png"] == [name]
+    assert {path.name for path in own.parent.iterdir()} == {name, *(Path(film).name for film in films)}
     assert own.read_text() == "mine"
 
 

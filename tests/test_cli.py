@@ -622,7 +622,7 @@ def test_phantom_makes_every_kind_unless_told_otherwise(tmp_path, monkeypatch):
     assert given == {"kinds": tuple(phantom.KINDS), "seed": 0, "count": 1}
 
 
-@pytest.mark.parametrize("words", [["--kind", "nonsense"], ["--seed", "-1"], ["--count", "some"]])
+@pytest.mark.parametrize("words", [["--kind", "nonsense"], ["--seed", "-1"], ["--count", "some"], ["--count", "0"]])
 def test_wrong_phantom_option_has_status_2(tmp_path, capsys, words):
     assert run("phantom", "--out", tmp_path / "films", *words) == 2
     assert words[1] in capsys.readouterr().err

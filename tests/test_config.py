@@ -39,11 +39,20 @@ def test_the_hash_changes_with_any_setting():
         ({"grid.longest_px": float("inf")}, "must be a whole number"),
         ({"grid.longest_px": float("nan")}, "must be a whole number"),
         ({"bone.threshold": float("nan")}, "from 0.0 to 1.0"),
+        ({"detect.min_diameter_mm": 12, "detect.max_diameter_mm": 5}, "min_diameter_mm is 12.0 and max_diameter_mm 5.0"),
+        ({"exposure.min_skin_step": 0.1}, "set min_skin_step to no more than max_skin_step"),
     ],
 )
 def test_impossible_settings_say_what_is_possible(changes, message):
     with pytest.raises(ConfigError, match=message):
         Config().replace(changes)
+
+
+def test_bounds_move_together():
+    assert Config().replace({"detect.min_diameter_mm": 18, "detect.max_diameter_mm": 20}).detect.min_diameter_mm == 18
+    assert Config().replace({"detect.max_diameter_mm": 3, "detect.min_diameter_mm": 2}).detect.max_diameter_mm == 3
+    far = {"exposure.min_skin_step": 0.1, "exposure.max_skin_step": 0.2}
+    assert Config().replace(far).exposure.min_skin_step == 0.1
 
 
 def test_settings_come_from_toml(tmp_path):

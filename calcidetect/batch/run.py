@@ -162,7 +162,7 @@ def check_folder(
         if os.path.basename(path) in written and os.path.realpath(os.path.dirname(path)) == os.path.realpath(folder):
             raise ConfigError(f"{path} would be replaced by a result; choose another folder for the results.")
     if not os.path.exists(folder / JOURNAL_FILE):
-        _check_unknown_folder(folder, recipe, resume=resume)
+        _check_unknown_folder(folder, written, resume=resume)
 
 
 def _files_of_run(films: Sequence[GivenFilm], recipe: Recipe) -> set[str]:
@@ -172,7 +172,7 @@ def _files_of_run(films: Sequence[GivenFilm], recipe: Recipe) -> set[str]:
     return {JOURNAL_FILE, *of_all, *(f"{name}{suffix}" for name in names for suffix in suffixes)}
 
 
-def _check_unknown_folder(folder: Path, recipe: Recipe, *, resume: bool) -> None:
+def _check_unknown_folder(folder: Path, written: set[str], *, resume: bool) -> None:
     """Of a folder without a journal: its tables must be ours, and nothing else in the way of a run."""
     tables = [name for name in TABLES if os.path.exists(folder / name)]
     for name in tables:
@@ -181,9 +181,8 @@ def _check_unknown_folder(folder: Path, recipe: Recipe, *, resume: bool) -> None
         raise ConfigError(
             f"{folder} holds tables but no {JOURNAL_FILE}, so nothing tells how they were made; choose another folder."
         )
-    files = run_file_names(recipe.formats, identified=recipe.keep_identifiers)
-    if not tables and (others := [name for name in files if os.path.exists(folder / name)]):
-        raise ConfigError(f"{folder} holds another {others[0]}, which a run would replace; choose another folder.")
+    if not tables and os.path.isdir(folder) and (others := written.intersection(os.listdir(folder))):
+        raise ConfigError(f"{folder} holds another {min(others)}, which a run would replace; choose another folder.")
 
 
 def open_pool(
