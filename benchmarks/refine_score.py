@@ -183,7 +183,7 @@ def _measured(
         return None
     measured = found.scored(scorer.tables_of("", region.name)).features
     score, points = measured["score"], centres(found.labels)
-    where = zones.find_zones(points, working, field, found.anatomy, region=region.name)
+    where = zones.find_zones(points, working, field, found.anatomy, region=region.name, thorax=found.thorax)
     kinds = mimics.label_kinds(points, measured, working, field, found.anatomy, region=region, areas=where.areas)
     truths = [_truth(deposit) for deposit in deposits]
     places = candidate_places(found.labels, working.grid)

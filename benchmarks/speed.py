@@ -29,6 +29,7 @@ import speed_references as references
 from calcidetect import ops, pipeline
 from calcidetect.anatomy import background, bone, zones
 from calcidetect.anatomy.pixel_features import film_planes
+from calcidetect.anatomy.thorax import find_thorax
 from calcidetect.candidates import detect, mimics, score
 from calcidetect.candidates.blobs import film_blobs
 from calcidetect.candidates.features import candidate_features
@@ -98,12 +99,13 @@ def time_steps(film: Radiograph, runs: int) -> dict[str, float]:
     blobs = timed("blobs", lambda: film_blobs(working, anatomy, config.detect))
     labels = timed("detect", lambda: detect.find_candidates(working, anatomy, blobs, config.detect))
     learnt = {"radiograph": working, "field": field, "planes": planes, "anatomy": anatomy}
-    learnt |= {"background": tissue, "blobs": blobs}
+    thorax = timed("thorax", lambda: find_thorax(anatomy, pixel_mm=working.grid.nominal_mm))
+    learnt |= {"background": tissue, "blobs": blobs, "thorax": thorax}
     features = timed("measure", lambda: candidate_features(labels, **learnt))
     features["score"] = timed("score", lambda: score.scores(features))
     film_parts = (working, field, anatomy)
     points = centres(labels)
-    where = timed("zones", lambda: zones.find_zones(points, *film_parts, region=place.name))
+    where = timed("zones", lambda: zones.find_zones(points, *film_parts, region=place.name, thorax=thorax))
     timed("mimics", lambda: mimics.label_kinds(points, features, *film_parts, region=place, areas=where.areas))
     scan = timed("whole scan", lambda: pipeline.scan(film, config=config))
     timed("overlay and its PNG", lambda: overlay.encode_png(overlay.draw_scan(scan)))

@@ -36,10 +36,9 @@ def _check(record: Any) -> None:
 
 
 def _check_order(record: Any, least: str, most: str) -> None:
-    if getattr(record, least) > getattr(record, most):
-        raise ConfigError(
-            f"{least} is {getattr(record, least)} and {most} {getattr(record, most)}; set {least} to no more than {most}."
-        )
+    low, high = getattr(record, least), getattr(record, most)
+    if low > high:
+        raise ConfigError(f"{least} is {low} and {most} {high}; set {least} to no more than {most}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from calcidetect.anatomy import background, bone, film_size, region_model, regio
 from calcidetect.anatomy.bone import BoneTables
 from calcidetect.anatomy.pixel_features import film_planes
 from calcidetect.anatomy.regions import Region
+from calcidetect.anatomy.thorax import Thorax, find_thorax
 from calcidetect.arrays import Column, FloatImage, LabelImage
 from calcidetect.candidates import clusters, detect, dust_and_ink, extent, lines, measure, mimics, score, vessels
 from calcidetect.candidates.blobs import film_blobs
@@ -107,7 +108,7 @@ def scan(
         found = found.without_candidates()
     found, anatomy = found.scored(tables), found.anatomy
     points = centres(found.labels)
-    where = zones.find_zones(points, working, field, anatomy, region=place.name)
+    where = zones.find_zones(points, working, field, anatomy, region=place.name, thorax=found.thorax)
     kinds = mimics.label_kinds(points, found.features, working, field, anatomy, region=place, areas=where.areas)
     least = score.OPERATING_POINT if min_score is None else min_score
     candidates, labels = _kept(radiograph.pixels, working, found, kinds, where.words, least=least, tables=tables)
@@ -143,13 +144,15 @@ def scan(
 class Findings:
     """What is learnt of a film before anything is judged, on its working grid.
 
-    `labels` are the candidates 1 … n, `features` what `candidate_features` measured of them.
+    `labels` are the candidates 1 … n, `features` what `candidate_features` measured of them; `thorax` None where no two
+    lungs are seen.
     """
 
     anatomy: Anatomy
     background: Background
     labels: LabelImage
     features: dict[str, npt.NDArray[np.float32]]
+    thorax: Thorax | None
 
     def scored(self, tables: BoostedTables) -> Findings:
         """The same with the ``score`` of each candidate among the features."""
@@ -172,10 +175,18 @@ def find(working: Radiograph, field: Field, config: Config, *, tables: BoneTable
     tissue = background.estimate_background(working, anatomy, config.background)
     blobs = film_blobs(working, anatomy, config.detect)
     labels = detect.find_candidates(working, anatomy, blobs, config.detect)
+    thorax = find_thorax(anatomy, pixel_mm=working.grid.nominal_mm)
     features = candidate_features(
-        labels, radiograph=working, field=field, planes=planes, anatomy=anatomy, background=tissue, blobs=blobs
+        labels,
+        radiograph=working,
+        field=field,
+        planes=planes,
+        anatomy=anatomy,
+        background=tissue,
+        blobs=blobs,
+        thorax=thorax,
     )
-    return Findings(anatomy=anatomy, background=tissue, labels=labels, features=features)
+    return Findings(anatomy=anatomy, background=tissue, labels=labels, features=features, thorax=thorax)
 
 
 def find_region(

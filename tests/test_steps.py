@@ -56,6 +56,7 @@ def features_of(labels, radiograph, anatomy):
         anatomy=anatomy,
         background=estimate_background(radiograph, anatomy, CONFIG.background),
         blobs=film_blobs(radiograph, anatomy, CONFIG.detect),
+        thorax=None,
     )
 
 

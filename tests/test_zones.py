@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from films import radiograph_of
 
-from calcidetect.anatomy.thorax import INNER_AREAS
+from calcidetect.anatomy.thorax import INNER_AREAS, find_thorax
 from calcidetect.anatomy.zones import find_limbs, find_zones
 from calcidetect.types import Anatomy, Field
 
@@ -35,7 +35,8 @@ def words(points, body, region, *, laterality="", view="", pixel_mm=PIXEL_MM, **
     film = radiograph_of(np.zeros(body.shape, np.float32), pixel_mm)
     film = dataclasses.replace(film, source=dataclasses.replace(film.source, laterality=laterality, view=view))
     field = Field(mask=np.ones_like(body), air=~body, metal=np.zeros_like(body))
-    return find_zones(np.array(points, float).reshape(-1, 2), film, field, anatomy(body, **masks), region=region)
+    points, seen = np.array(points, float).reshape(-1, 2), anatomy(body, **masks)
+    return find_zones(points, film, field, seen, region=region, thorax=find_thorax(seen, pixel_mm=film.grid.nominal_mm))
 
 
 def drawn(shapes, shape=SHAPE):

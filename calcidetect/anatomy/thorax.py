@@ -105,6 +105,8 @@ def find_thorax(anatomy: Anatomy, *, pixel_mm: float) -> Thorax | None:
     body = ops.resize_mask(anatomy.body, reduced)
     for chance in LUNG_CHANCES:
         likely = ops.resize_mask((anatomy.lung_probability > chance) & anatomy.body, reduced)
+        if np.count_nonzero(likely) < 2 * MIN_LUNG_SHARE * np.count_nonzero(body):
+            continue
         for opening in OPENINGS_MM:
             lungs = _two_lungs(likely, body, radius=opening / pixel_mm / factor)
             if lungs is not None:

@@ -22,7 +22,7 @@ from calcidetect.anatomy.hip_frame import hip_areas
 from calcidetect.anatomy.joint_frame import JointFrame, find_joint
 from calcidetect.anatomy.knee_frame import bent_knee_areas, knee_areas, left_of_bone
 from calcidetect.anatomy.shoulder_frame import lateral_side, shoulder_areas
-from calcidetect.anatomy.thorax import LUNG_CHANCES, chest_areas, find_thorax
+from calcidetect.anatomy.thorax import LUNG_CHANCES, Thorax, chest_areas
 from calcidetect.arrays import Mask, Points, Words
 from calcidetect.types import Anatomy, Field, Radiograph, Source
 
@@ -76,6 +76,7 @@ class _View:
     field: Field
     anatomy: Anatomy
     region: str
+    thorax: Thorax | None
 
     @property
     def pixel_mm(self) -> float:
@@ -95,7 +96,9 @@ class _Named:
     growing: bool = False
 
 
-def find_zones(points: Points, radiograph: Radiograph, field: Field, anatomy: Anatomy, *, region: str) -> Zones:
+def find_zones(
+    points: Points, radiograph: Radiograph, field: Field, anatomy: Anatomy, *, region: str, thorax: Thorax | None
+) -> Zones:
     """Say where places are.
 
     Parameters
@@ -106,6 +109,8 @@ def find_zones(points: Points, radiograph: Radiograph, field: Field, anatomy: An
         The film on the working grid, each (rows, cols).
     region
         A name of `regions.NAMES`.
+    thorax
+        Of the film, from `find_thorax`; only asked on chest films.
 
     Returns
     -------
@@ -124,6 +129,7 @@ def find_zones(points: Points, radiograph: Radiograph, field: Field, anatomy: An
             field=field,
             anatomy=anatomy,
             region=region,
+            thorax=thorax,
         )
         mine = owner == number
         named = _NAMERS.get(region, _plain)(points[mine], view)
@@ -212,7 +218,7 @@ def _shares(points: Points, mask: Mask) -> tuple[Points, Points]:
 
 def _chest(points: Points, view: _View) -> _Named:
     lateral = view.radiograph.source.view.upper() in LATERAL_VIEWS
-    thorax = None if lateral else find_thorax(view.anatomy, pixel_mm=view.pixel_mm)
+    thorax = None if lateral else view.thorax
     if thorax is None:
         return _plain(points, view)
     points = thorax.seen(points)

@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from calcidetect import ops
 from calcidetect.anatomy.pixel_features import Planes, percentiles
+from calcidetect.anatomy.thorax import Thorax
 from calcidetect.arrays import Column, FloatImage, LabelImage
 from calcidetect.candidates.blobs import BlobScale
+from calcidetect.candidates.harmonics import angular_harmonics
 from calcidetect.candidates.label_regions import LabelRegions, Values, axes, label_regions
 from calcidetect.candidates.places import Places, places
 from calcidetect.candidates.surroundings import (
@@ -24,6 +26,7 @@ from calcidetect.candidates.surroundings import (
     context,
     evened,
     fine_features,
+    fixed_rings,
     plane_features,
     profile,
     ring_drops,
@@ -45,6 +48,9 @@ STRONGEST = 10
 
 LEAST_RADIUS_MM = 0.2
 
+OFF_CHEST = -9.0
+"""Place on the chest where no two lungs are seen."""
+
 Indices = npt.NDArray[np.intp]
 
 
@@ -57,6 +63,7 @@ def candidate_features(
     anatomy: Anatomy,
     background: Background,
     blobs: tuple[BlobScale, ...],
+    thorax: Thorax | None,
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Measure every candidate.
 
@@ -64,7 +71,7 @@ def candidate_features(
     ----------
     labels
         int32 (rows, cols): candidates 1 … n, none missing.
-    radiograph, field, planes, anatomy, background, blobs
+    radiograph, field, planes, anatomy, background, blobs, thorax
         The film on the working grid and what was learnt of it.
 
     Returns
@@ -91,7 +98,10 @@ def candidate_features(
     features |= _blobs(where, blobs)
     energy = (film.signal - film.smooth) ** 2
     features |= texture_around(where, energy, within=np.sqrt(regions.mean(regions.inside(energy))))
-    features |= profile(where, film)
+    rings = fixed_rings(where, film)
+    features |= profile(where, film, rings)
+    place, outwards = place_on_chest(where, thorax)
+    features |= place | angular_harmonics(where, film, rings, outwards)
     features |= bone_and_lung_around(where, anatomy)
     features |= _others(regions.centres * pixel_mm, features)
     features["film_pixel_mm"] = np.full(len(regions.area), pixel_mm / radiograph.grid.step[0])  # what is one, is noise
@@ -168,6 +178,24 @@ def _distances(regions: LabelRegions, where: Places, field: Field, anatomy: Anat
         "field_edge_mm": np.minimum(to_edge, limit),
         "metal_mm": np.minimum(to_metal, limit),
     }
+
+
+def place_on_chest(where: Places, thorax: Thorax | None) -> tuple[Features, Column]:
+    """Say where n candidates lie on a frontal chest film.
+
+    Returns
+    -------
+    features
+        How far below the top of the lungs, in heights of these, and how far from the midline, in widths of these.
+    outwards
+        (n,): 1 where larger columns lie farther from the midline, else -1.
+    """
+    if thorax is None:
+        off = np.full(len(where.rows), OFF_CHEST)
+        return {"chest_down": off, "chest_aside": off}, np.ones_like(off)
+    down = (where.rows / thorax.factor[0] - thorax.top) / thorax.height
+    aside = (where.cols / thorax.factor[1] - thorax.middle) / thorax.width
+    return {"chest_down": down, "chest_aside": np.abs(aside)}, np.where(aside < 0, -1.0, 1.0)
 
 
 def _blobs(where: Places, blobs: tuple[BlobScale, ...]) -> Features:

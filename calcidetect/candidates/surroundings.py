@@ -122,16 +122,21 @@ def ring_drops(places: Places, even: FloatImage, anatomy: Anatomy, *, inside: Co
     return features
 
 
-def profile(places: Places, film: Evened) -> Features:
+def fixed_rings(places: Places, film: Evened) -> dict[str, FloatImage]:
+    """The film in bone steps on rings of `PROFILE_MM`: float32 (n, `DIRECTIONS`) by the name of the radius."""
+    return {f"{radius_mm:g}mm": places.ring_at(radius_mm).ask(film.fine) for radius_mm in PROFILE_MM}
+
+
+def profile(places: Places, film: Evened, rings: dict[str, FloatImage]) -> Features:
     """Drop from the centre to rings of fixed radius, in bone steps, by rank of direction."""
     here = places.ask(film.even)
     features: Features = {}
-    for radius_mm in PROFILE_MM:
-        drop = here[:, None] - places.ring_at(radius_mm).ask(film.fine)
+    for radius, ring in rings.items():
+        drop = here[:, None] - ring
         ordered = ops.ranked(drop)
         for name, rank in (("least", 1), ("quarter", 4), ("median", 8), ("most", 14)):
-            features[f"profile_{name}_{radius_mm:g}mm"] = ordered[rank]
-        features[f"profile_spread_{radius_mm:g}mm"] = drop.std(axis=1)
+            features[f"profile_{name}_{radius}"] = ordered[rank]
+        features[f"profile_spread_{radius}"] = drop.std(axis=1)
     return features
 
 
