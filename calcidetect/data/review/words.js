@@ -109,10 +109,19 @@ const FEATURES = [
   [/^rank/, () => "rank among the film's candidates"],
   [/^metal_mm$/, () => "distance to metal"],
   [/^film_pixel_mm$/, () => "how fine the film's pixels are"],
+  [/^chest_down$/, () => "how far down the chest it lies"],
+  [/^chest_aside$/, () => "how far from the midline of the chest it lies"],
+  [/^harmonic1_(.+)$/, (at) => `like an edge (${ring(at)})`],
+  [/^harmonic2_(.+)$/, (at) => `like a ridge (${ring(at)})`],
+  [/^harmonic(\d)_(.+)$/, (times, at) => `brighter and darker ${times} times around it (${ring(at)})`],
+  [/^brighter_(below|outwards)_(.+)$/, (side, at) => `brighter ${side} (${ring(at)})`],
+  [/^ridge_across_(.+)$/, (at) => `a ridge that runs across (${ring(at)})`],
+  [/^ridge_slanting_(.+)$/, (at) => `a ridge that runs at a slant (${ring(at)})`],
   [/^over_strongest$/, () => "against the film's strongest candidates"],
 ];
 
 function ring(at) {
+  if (at.endsWith("mm")) return `${at.slice(0, -2)} mm away`;
   return at.startsWith("plus") ? `${at.slice(4)} mm outside` : `${at.slice(1)} times its size`;
 }
 
