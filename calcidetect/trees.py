@@ -139,7 +139,8 @@ def contributions(
         Log-odds before any answer; with a sample's contributions it adds up to its `log_odds`.
     """
     samples = np.arange(len(planes[0]))
-    added = np.zeros((len(samples), len(tables.names)), np.float32)
+    shape = (len(samples), len(tables.names))
+    added = np.zeros(shape, np.float32)
     base = tables.bias + float(tables.leaf.mean(axis=1, dtype=np.float64).sum())
     count = len(tables.feature)
     rows, index = np.arange(count)[:, None], np.zeros((count, len(samples)), np.intp)
@@ -148,7 +149,8 @@ def contributions(
         before = known[rows, index]
         index += answer << level
         known = tables.leaf.reshape(count, -1, 2 << level).mean(axis=1)
-        np.add.at(added, (samples, feature[:, None]), known[rows, index] - before)
+        worth, place = known[rows, index] - before, samples * shape[1] + feature[:, None]
+        added += np.bincount(place.ravel(), worth.ravel(), added.size).reshape(shape).astype(np.float32)
     return added, base
 
 
