@@ -327,9 +327,7 @@ def main() -> None:
     part.add_argument("samples", type=Path, nargs="+")
     part.add_argument("--tables", required=True)
     part.add_argument("--regions", required=True, help="names, with commas between")
-    part.add_argument(
-        "--offset", type=float, default=0.0, help="of the log-odds; shipped: -0.4 for the chest, -0.7 else"
-    )
+    part.add_argument("--offset", type=float, default=0.0, help="of the log-odds; -0.4 in fit 12, -0.7 since")
     part.add_argument("--rounds", type=int, default=ROUNDS, help="tables that are added")
     part.add_argument("--out", type=Path, required=True)
     part.set_defaults(work=fit_all)

@@ -101,8 +101,9 @@ def time_steps(film: Radiograph, runs: int) -> dict[str, float]:
     learnt = {"radiograph": working, "field": field, "planes": planes, "anatomy": anatomy}
     thorax = timed("thorax", lambda: find_thorax(anatomy, pixel_mm=working.grid.nominal_mm))
     learnt |= {"background": tissue, "blobs": blobs, "thorax": thorax}
+    tables = score.tables_of("", place.name)
     features = timed("measure", lambda: candidate_features(labels, **learnt))
-    features["score"] = timed("score", lambda: score.scores(features))
+    features["score"] = timed("score", lambda: score.scores(features, tables))
     film_parts = (working, field, anatomy)
     points = centres(labels)
     where = timed("zones", lambda: zones.find_zones(points, *film_parts, region=place.name, thorax=thorax))

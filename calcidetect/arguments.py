@@ -129,7 +129,7 @@ def _add_phantom(commands: Any) -> None:
     parser.add_argument("--out", type=_path, required=True, metavar="DIR", help="folder for films and their truth")
     parser.add_argument("--kind", action="append", choices=KINDS, help="kind of film; may be repeated (all kinds)")
     parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="of the first film of each kind (0)")
-    parser.add_argument("--count", type=_positive, default=1, metavar="N", help="films of each kind (1)")
+    parser.add_argument("--count", type=_natural, default=1, metavar="N", help="films of each kind (1)")
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -157,7 +157,7 @@ def _add_simulate(commands: Any) -> None:
     parser.add_argument("--out", type=_path, required=True, metavar="DIR", help="folder for films and their truth")
     parser.add_argument("--seed", required=True, type=_natural, metavar="N", help="each film's deposits follow from it")
     parser.add_argument("--soft", type=_path, metavar="FILE", help=_SOFT_HELP)
-    parser.add_argument("--copies", type=_positive, default=1, metavar="K", help="simulated films for each film (1)")
+    parser.add_argument("--copies", type=_natural, default=1, metavar="K", help="simulated films for each film (1)")
     parser.add_argument(
         "--count", type=_natural, nargs=2, default=(2, 5), metavar=("LOW", "HIGH"), help="deposits in each (2 5)"
     )
@@ -235,10 +235,4 @@ def _path(text: str) -> str:
 def _natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
     return int(text)

@@ -84,6 +84,14 @@ class Thorax:
         """Where on this grid points ``(row, col)`` of the film's grid lie, shape (n, 2)."""
         return (points + 0.5) / self.factor - 0.5
 
+    def shares(self, points: Points) -> tuple[Points, Points]:
+        """How far below the top of the lungs, in heights of these, and right of the midline, in widths, points lie.
+
+        `points` are ``(row, col)`` on this grid, shape (n, 2).
+        """
+        rows, cols = points.T
+        return (rows - self.top) / self.height, (cols - self.middle) / self.width
+
 
 def find_thorax(anatomy: Anatomy, *, pixel_mm: float) -> Thorax | None:
     """Find both lungs of a frontal film.
@@ -105,8 +113,6 @@ def find_thorax(anatomy: Anatomy, *, pixel_mm: float) -> Thorax | None:
     body = ops.resize_mask(anatomy.body, reduced)
     for chance in LUNG_CHANCES:
         likely = ops.resize_mask((anatomy.lung_probability > chance) & anatomy.body, reduced)
-        if np.count_nonzero(likely) < 2 * MIN_LUNG_SHARE * np.count_nonzero(body):
-            continue
         for opening in OPENINGS_MM:
             lungs = _two_lungs(likely, body, radius=opening / pixel_mm / factor)
             if lungs is not None:
@@ -116,10 +122,13 @@ def find_thorax(anatomy: Anatomy, *, pixel_mm: float) -> Thorax | None:
 
 def _two_lungs(likely: Mask, body: Mask, *, radius: float) -> tuple[Mask, Mask] | None:
     """The largest two parts, image left first, once bridges narrower than twice `radius` are cut."""
+    least = MIN_LUNG_SHARE * np.count_nonzero(body)
+    if np.count_nonzero(likely) < 2 * least:
+        return None
     core = ops.distance(~likely) > radius
     labels, boxes, centres = ops.components((ops.distance(core) <= radius) & likely)
     largest = np.argsort(-boxes[:, 4], kind="stable")[:2]
-    if len(largest) < 2 or boxes[largest, 4].min() < MIN_LUNG_SHARE * body.sum():
+    if len(largest) < 2 or boxes[largest, 4].min() < least:
         return None
     first, second = np.sort(centres[largest, 1])
     if second - first < MIN_APART * np.ptp(np.flatnonzero(body.any(axis=0))):
@@ -213,8 +222,7 @@ def chest_areas(points: Points, thorax: Thorax) -> npt.NDArray[np.str_]:
     """
     rows, cols = points.T
     at = tuple(np.clip(points.round().astype(int), 0, np.array(thorax.cage.shape) - 1).T)
-    down = (rows - thorax.top) / thorax.height
-    aside = np.abs(cols - thorax.middle) / thorax.width
+    down, aside = thorax.shares(points)
     off_cage = ops.distance(thorax.cage)[at] / thorax.width
     between = (cols > thorax.inner[0]) & (cols < thorax.inner[1])
     lowest = thorax.cage.shape[0] - 1 - thorax.cage[::-1].argmax(axis=0)
@@ -227,7 +235,7 @@ def chest_areas(points: Points, thorax: Thorax) -> npt.NDArray[np.str_]:
         (inside & between, "heart"),
         (inside, "rib cage"),
         (below, "upper abdomen"),
-        ((aside < NECK_SHARE) & (down < SHOULDER_SHARE), "neck"),
+        ((np.abs(aside) < NECK_SHARE) & (down < SHOULDER_SHARE), "neck"),
         (down < SHOULDER_SHARE, "shoulder"),
         (off_cage > ARM_SHARE, "upper arm"),
         (down < AXILLA_SHARE, "axilla"),

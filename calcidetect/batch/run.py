@@ -181,7 +181,7 @@ def _check_unknown_folder(folder: Path, written: set[str], *, resume: bool) -> N
         raise ConfigError(
             f"{folder} holds tables but no {JOURNAL_FILE}, so nothing tells how they were made; choose another folder."
         )
-    if not tables and os.path.isdir(folder) and (others := written.intersection(os.listdir(folder))):
+    if not tables and (others := [name for name in written if os.path.exists(folder / name)]):
         raise ConfigError(f"{folder} holds another {min(others)}, which a run would replace; choose another folder.")
 
 

@@ -18,7 +18,6 @@ from calcidetect.candidates.places import GridPoints, Places
 from calcidetect.candidates.promise import promise, seed_features
 from calcidetect.candidates.surroundings import Features
 from calcidetect.config import DetectSettings
-from calcidetect.errors import ConfigError
 from calcidetect.trees import load_tables
 from calcidetect.types import Anatomy, Radiograph
 
@@ -80,8 +79,6 @@ def find_seeds(blobs: tuple[BlobScale, ...], anatomy: Anatomy, settings: DetectS
     half_step = SCALE_RATIO**0.5
     low, high = settings.min_diameter_mm / half_step, settings.max_diameter_mm * half_step
     wanted = [scale for scale in blobs if low <= scale.diameter_mm <= high]
-    if not wanted:
-        raise ConfigError(f"No blob is from {low:.1f} to {high:.1f} mm wide; set the bounds of diameter farther apart.")
     found = [_scale_seeds(scale, anatomy, settings, pixel_mm=pixel_mm) for scale in wanted]
     rows, cols, sigma, snr = (np.concatenate(column) for column in zip(*found, strict=True))
     order = np.lexsort((cols, rows, -snr))

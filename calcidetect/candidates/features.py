@@ -193,8 +193,8 @@ def place_on_chest(where: Places, thorax: Thorax | None) -> tuple[Features, Colu
     if thorax is None:
         off = np.full(len(where.rows), OFF_CHEST)
         return {"chest_down": off, "chest_aside": off}, np.ones_like(off)
-    down = (where.rows / thorax.factor[0] - thorax.top) / thorax.height
-    aside = (where.cols / thorax.factor[1] - thorax.middle) / thorax.width
+    centres = np.column_stack([where.rows, where.cols])
+    down, aside = thorax.shares(centres / thorax.factor)  # without the half pixel of `seen`, as the tables were fitted
     return {"chest_down": down, "chest_aside": np.abs(aside)}, np.where(aside < 0, -1.0, 1.0)
 
 

@@ -64,12 +64,14 @@ def write_samples(
     OutputError
         When the folder can't be made or a file can't be written.
     ConfigError
-        For an unknown kind, before anything is written.
+        For an unknown kind, or a count below 1, before anything is written.
     """
     folder = Path(out_dir)
     kinds = tuple(kinds)
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise ConfigError(f"A film's kind must be one of {', '.join(KINDS)}, got {unknown[0]!r}.")
+    if count < 1:
+        raise ConfigError(f"The number of films of each kind must be 1 or more, got {count}.")
     films = []
     for kind in kinds:
         for number in range(count):
