@@ -66,7 +66,7 @@ def difference_of_gaussians(radiograph: Radiograph) -> list[ScannedCandidate]:
 
 
 def _working(radiograph: Radiograph) -> tuple[Radiograph, Field]:
-    working, field, _, _ = pipeline.find_region(radiograph, Config())
+    working, field, *_ = pipeline.find_region(radiograph, Config())
     return working, field
 
 

@@ -69,7 +69,7 @@ def cases(given: argparse.Namespace) -> Iterator[Case]:
 
 def judged(case: Case) -> dict[str, tuple[FilmAgreement, float, np.ndarray]]:
     """Of each design how well it agrees, its processor seconds, and its bone in the film's own matrix."""
-    working, seen, _, _ = pipeline.find_region(case.film, Config())
+    working, seen, *_ = pipeline.find_region(case.film, Config())
     done = {}
     for name, design in DESIGNS.items():
         started = time.process_time()

@@ -98,7 +98,7 @@ def _quantile(counts: np.ndarray, share: float) -> float:
 
 def film_sides(path: Path, pitch_mm: float) -> list[Side]:
     """Both sides of a film."""
-    working, field, _, _ = pipeline.find_region(with_pitch(readers.load(path), pitch_mm), Config())
+    working, field, *_ = pipeline.find_region(with_pitch(readers.load(path), pitch_mm), Config())
     settings = Config().bone
     coarse = film_planes(working, field, pixel_mm=settings.pixel_mm)
     anatomy = bone.segment_bone(working, field, coarse, settings)

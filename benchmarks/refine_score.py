@@ -117,7 +117,7 @@ def samples_of(
     seed = zlib.crc32(path.name.encode())
     try:
         radiograph = readers.load(path)
-        working, field, region, _ = pipeline.find_region(radiograph, Config())
+        working, field, region, *_ = pipeline.find_region(radiograph, Config())
     except CalcidetectError as error:
         print(error, file=sys.stderr)
         return []

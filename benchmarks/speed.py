@@ -92,7 +92,7 @@ def time_steps(film: Radiograph, runs: int) -> dict[str, float]:
         seconds[name] = least_seconds(call, runs)
         return call()
 
-    working, field, place, _ = timed("field", lambda: pipeline.find_region(film, config))
+    working, field, place, *_ = timed("field", lambda: pipeline.find_region(film, config))
     planes = timed("planes", lambda: film_planes(working, field, pixel_mm=config.bone.pixel_mm))
     anatomy = timed("bone", lambda: bone.segment_bone(working, field, planes, config.bone))
     tissue = timed("background", lambda: background.estimate_background(working, anatomy, config.background))

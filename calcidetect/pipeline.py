@@ -30,6 +30,7 @@ from calcidetect.field import exposure
 from calcidetect.reading import readers
 from calcidetect.reading.stored import COLOURED
 from calcidetect.trees import BoostedTables
+from calcidetect.turning import turned, turned_image
 from calcidetect.types import (
     MARK,
     NOT_SEARCHED,
@@ -53,6 +54,9 @@ UNLIKE = "unlike_films"
 
 NO_BONE = "no_bone"
 """Flag of a picture on which no bone was found."""
+
+TURNED = "turned"
+"""Flag of a chest film that lies on its side or upside down and was read as if it stood."""
 
 WIDTH_TOLERANCE = 0.05
 """A nominal pitch this near to the assumed one is not worth a second reduction."""
@@ -99,17 +103,19 @@ def scan(
     score.check_min_score(min_score)
     radiograph = film if isinstance(film, Radiograph) else readers.load(film, spacing_mm=spacing_mm)
     given = None if region == "auto" else regions.get(region)
-    working, field, place, trouble = find_region(radiograph, config, given=given)
+    working, field, place, trouble, turns = find_region(radiograph, config, given=given)
     tables = score.tables_of(config.score.tables, place.name)
-    found = find(working, field, config)
+    upright = (turned(working, turns), turned(field, turns))
+    found = find(*upright, config)
     words = {UNLIKE, COLOURED} & {*trouble, *radiograph.flags}
     refused = given is None and bool(words or not found.anatomy.bone.any())
     if refused:
         found = found.without_candidates()
-    found, anatomy = found.scored(tables), found.anatomy
-    points = centres(found.labels)
-    where = zones.find_zones(points, working, field, anatomy, region=place.name, thorax=found.thorax)
-    kinds = mimics.label_kinds(points, found.features, working, field, anatomy, region=place, areas=where.areas)
+    found, points = found.scored(tables), centres(found.labels)
+    where = zones.find_zones(points, *upright, found.anatomy, region=place.name, thorax=found.thorax)
+    kinds = mimics.label_kinds(points, found.features, *upright, found.anatomy, region=place, areas=where.areas)
+    found = found.turned(-turns)
+    anatomy = found.anatomy
     least = score.OPERATING_POINT if min_score is None else min_score
     candidates, labels = _kept(radiograph.pixels, working, found, kinds, where.words, least=least, tables=tables)
     flags = radiograph.flags + trouble + field.flags + (NO_BONE,) * (not anatomy.bone.any())
@@ -158,6 +164,18 @@ class Findings:
         """The same with the ``score`` of each candidate among the features."""
         return dataclasses.replace(self, features=self.features | {"score": score.scores(self.features, tables)})
 
+    def turned(self, turns: int) -> Findings:
+        """The same after quarter turns counter-clockwise, without the thorax, which only an upright film has."""
+        if turns % 4 == 0:
+            return self
+        return dataclasses.replace(
+            self,
+            anatomy=turned(self.anatomy, turns),
+            background=turned(self.background, turns),
+            labels=turned_image(self.labels, turns),
+            thorax=None,
+        )
+
     def without_candidates(self) -> Findings:
         """The same without bone and candidates: of a picture that is no radiograph they would be nonsense."""
         return dataclasses.replace(
@@ -191,7 +209,7 @@ def find(working: Radiograph, field: Field, config: Config, *, tables: BoneTable
 
 def find_region(
     radiograph: Radiograph, config: Config, *, given: Region | None = None
-) -> tuple[Radiograph, Field, Region, tuple[str, ...]]:
+) -> tuple[Radiograph, Field, Region, tuple[str, ...], int]:
     """Bring a film to the working grid, find its exposed field, and the body region that it shows.
 
     Where the file has no spacing, the field is found once more at the pitch that the looks of the picture suggest, and
@@ -208,8 +226,9 @@ def find_region(
 
     Returns
     -------
-    working, field, region, flags
-        The film on the working grid, its field, the region and words on trouble with it.
+    working, field, region, flags, turns
+        The film on the working grid and its field, as the film lies; the region, words on trouble with it, and how many
+        quarter turns counter-clockwise bring a chest film upright.
 
     Raises
     ------
@@ -220,13 +239,14 @@ def find_region(
         working, field = first_field(radiograph, config, field_width_mm=config.grid.field_width_mm)
         look = region_model.look_at(working, field)
         place, flags = regions.decide(regions.recognise(radiograph.source), look) if given is None else (given, ())
-        flags += (UNLIKE,) * look.strange
+        turns = look.turns if place.name == region_model.CHEST else 0
+        flags += (UNLIKE,) * look.strange + (TURNED,) * (turns > 0)
         width_mm = regions.field_width_mm(place, look)
         working, field = _resized_field(radiograph, config, working, field, field_width_mm=width_mm)
         if radiograph.grid.spacing_mm is None:
-            width_mm = film_size.judge_side_mm(working, field, look)
+            width_mm = film_size.judge_side_mm(turned(working, turns), turned(field, turns), look)
             working, field = _resized_field(radiograph, config, working, field, field_width_mm=width_mm)
-        return working, field, place, flags
+        return working, field, place, flags, turns
     except FieldError as error:
         raise FieldError(f"{radiograph.source.path}: {error}") from error
 

@@ -20,7 +20,7 @@ LAYERS = (
     {"reading.codecs"},
     # 1: records and settings
     {"types", "config"},
-    {"formats"},
+    {"formats", "turning"},
     # 2: parts that steps share, then the steps, none of which imports another
     {
         "field.borders",

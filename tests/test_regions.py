@@ -99,7 +99,7 @@ def test_the_size_is_the_pictures_where_it_looks_like_the_region():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_phantoms_are_recognised_from_the_picture(kind):
-    working, _, place, flags = pipeline.find_region(phantom_film(kind), Config())
+    working, _, place, flags, _ = pipeline.find_region(phantom_film(kind), Config())
     assert place.name in KINDS[kind]
     assert not flags
     assert working.grid.spacing_mm is None
@@ -117,14 +117,14 @@ def test_the_assumed_size_of_a_phantom_is_near_its_own(kind):
 def test_a_chest_film_whose_header_says_hand_is_a_chest_film_with_a_flag():
     radiograph = readers.load(get_testdata_file("RG1_UNCR.dcm"))
     radiograph = dataclasses.replace(radiograph, source=dataclasses.replace(radiograph.source, body_part="HAND"))
-    _, _, place, flags = pipeline.find_region(radiograph, Config())
+    _, _, place, flags, _ = pipeline.find_region(radiograph, Config())
     assert (place.name, flags) == ("chest", ("region_overruled",))
 
 
 def test_the_region_that_the_user_names_counts():
     given = regions.get("hand")
     radiograph = phantom_film("chest", body_part="CHEST")
-    working, field, place, flags = pipeline.find_region(radiograph, Config(), given=given)
+    working, field, place, flags, _ = pipeline.find_region(radiograph, Config(), given=given)
     assert (place, flags) == (given, ())
     assumed_mm = film_size.longer_side(field) * working.grid.nominal_mm
     assert assumed_mm == pytest.approx(given.field_width_mm, rel=0.08), "the picture's size is a chest's, not a hand's"

@@ -260,7 +260,7 @@ def _annotated(radiograph: Radiograph, note: Annotation) -> tuple[float, float, 
 def _measured(radiograph: Radiograph, note: Annotation) -> tuple[float, float, Mask]:
     """Pitch, bone step and, without polygons, soft tissue as the program finds them."""
     config = Config()
-    working, field, _, _ = pipeline.find_region(radiograph, config)
+    working, field, *_ = pipeline.find_region(radiograph, config)
     planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
     anatomy = bone.segment_bone(working, field, planes, config.bone)
     pitch = working.grid.nominal_mm * working.grid.shape[0] / radiograph.grid.shape[0]

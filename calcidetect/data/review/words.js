@@ -30,6 +30,7 @@ export const FLAGS = {
   coloured: "picture in many colours",
   no_bone: "no bone found",
   not_searched: "not searched",
+  turned: "chest on its side or upside down, read upright",
   two_limbs: "two limbs, or one in two views",
   region_overruled: "body part of the header overruled",
 };
