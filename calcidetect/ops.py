@@ -30,8 +30,9 @@ def resize_area(image: FloatImage, shape: tuple[int, int]) -> FloatImage:
     """
     while all(side % 2 == 0 and side >= 2 * wanted for side, wanted in zip(image.shape, shape, strict=False)):
         image = halve(image)
-    interpolation = cv2.INTER_AREA if shape[0] <= image.shape[0] else cv2.INTER_LINEAR
-    return cv2.resize(image, shape[::-1], interpolation=interpolation)
+    less = (min(shape[0], image.shape[0]), min(shape[1], image.shape[1]))
+    reduced = cv2.resize(image, less[::-1], interpolation=cv2.INTER_AREA)
+    return reduced if less == tuple(shape) else cv2.resize(reduced, shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def resize_linear(image: FloatImage, shape: tuple[int, int]) -> FloatImage:

@@ -25,7 +25,7 @@ from calcidetect.candidates.blobs import film_blobs
 from calcidetect.candidates.features import candidate_features
 from calcidetect.candidates.label_regions import centres
 from calcidetect.config import Config, GridSettings
-from calcidetect.errors import FieldError
+from calcidetect.errors import ConfigError, FieldError
 from calcidetect.field import exposure
 from calcidetect.reading import readers
 from calcidetect.reading.stored import COLOURED
@@ -55,8 +55,13 @@ UNLIKE = "unlike_films"
 NO_BONE = "no_bone"
 """Flag of a picture on which no bone was found."""
 
+SIDE_OVERRULED = "laterality_overruled"
+"""Flag of a film of whose side the user says something else than its header."""
+
 TURNED = "turned"
 """Flag of a chest film that lies on its side or upside down and was read as if it stood."""
+
+LATERALITIES = ("R", "L", "B")
 
 WIDTH_TOLERANCE = 0.05
 """A nominal pitch this near to the assumed one is not worth a second reduction."""
@@ -67,6 +72,7 @@ def scan(
     *,
     config: Config = Config(),
     region: str = "auto",
+    laterality: str = "",
     spacing_mm: float | None = None,
     min_score: float | None = None,
 ) -> Scan:
@@ -81,6 +87,8 @@ def scan(
     region
         A name of `regions.NAMES`, or ``auto``: by the header and the picture. A picture that looks like no film, or
         shows no bone, then has no candidates; with a name it is searched all the same.
+    laterality
+        Side of the patient, ``R``, ``L`` or ``B``, which counts more than the header's; empty to take that.
     spacing_mm
         Pixel spacing, used only where the file has none. Ignored for a film already read.
     min_score
@@ -97,11 +105,12 @@ def scan(
     FieldError
         When no exposed field is found on it.
     ConfigError
-        For an unknown region, a score that is none, or settings that can't be used.
+        For an unknown region or side, a score that is none, or settings that can't be used.
     """
     started = time.perf_counter()
     score.check_min_score(min_score)
     radiograph = film if isinstance(film, Radiograph) else readers.load(film, spacing_mm=spacing_mm)
+    radiograph = _with_side(radiograph, laterality) if laterality else radiograph
     given = None if region == "auto" else regions.get(region)
     working, field, place, trouble, turns = find_region(radiograph, config, given=given)
     tables = score.tables_of(config.score.tables, place.name)
@@ -127,7 +136,7 @@ def scan(
         laterality=radiograph.source.laterality,
         candidates=candidates,
         min_score=least,
-        burden_mm2=_burden(candidates, radiograph.grid),
+        burden_mm2=measure.burden_mm2(candidates, radiograph.grid),
         bone_step=anatomy.bone_step,
         bone_confidence=anatomy.confidence,
         flags=tuple(dict.fromkeys(flags)),
@@ -301,6 +310,15 @@ def _with_nominal(radiograph: Radiograph, nominal_mm: float) -> Radiograph:
     return dataclasses.replace(radiograph, grid=dataclasses.replace(radiograph.grid, nominal_mm=nominal_mm))
 
 
+def _with_side(radiograph: Radiograph, side: str) -> Radiograph:
+    """The film with the side that the user names."""
+    if side not in LATERALITIES:
+        raise ConfigError(f"There is no side {side!r}; choose {', '.join(LATERALITIES)}.")
+    flags = (SIDE_OVERRULED,) * (radiograph.source.laterality not in ("", side))
+    source = dataclasses.replace(radiograph.source, laterality=side)
+    return dataclasses.replace(radiograph, source=source, flags=radiograph.flags + flags)
+
+
 def _kept(
     film: FloatImage,
     working: Radiograph,
@@ -320,10 +338,12 @@ def _kept(
     whole = clusters.merged_measures(found.labels, features, leaders)
     labels = clusters.merged(found.labels, leaders)
     taken = labels > 0
-    order, labels = _numbered(labels, scores, leaders, rings, least=least)
+    order, labels = _numbered(labels, scores, leaders, rings, least=min(least, score.OPERATING_POINT))
     sure = int((scores[order] >= score.OPERATING_POINT).sum())
     seen = _looked_at_again(film, working, anatomy, labels, kinds[order], sure=sure)
     labels = extent.full_extent(working, labels, anatomy, taken, count=sure)
+    kept = (scores[order] >= least) | rings[order]  # only now: what is near a candidate tells what it is
+    order, seen, labels = order[kept], seen[kept], np.append(0, kept.cumsum() * kept).astype(np.int32)[labels]
     chosen = {name: column[order] for name, column in features.items()}
     candidates = measure.measure(
         working,
@@ -371,12 +391,6 @@ def _looked_at_again(
     named[:sure][marked & drawn] = "other"
     named[:sure][marked & vessels.are_vessels(clear, pixel_mm=pixel_mm)] = "vascular"
     return named
-
-
-def _burden(candidates: tuple[Candidate, ...], grid: Grid) -> float | None:
-    if grid.spacing_mm is None:
-        return None
-    return sum((c.area_mm2 or 0.0) for c in candidates if c.label == MARK)
 
 
 def _provenance() -> dict[str, str]:

@@ -81,7 +81,7 @@ def test_tables_hold_each_film_in_the_order_given(films, tmp_path):
 def test_options_reach_the_scan_of_every_film(films, tmp_path, scanner):
     config = Config().replace({"grid.working_mm": 0.5})
     scan_many(films, tmp_path, config=config, region="hand", spacing_mm=0.2, min_score=0)
-    how = {"config": config, "region": "hand", "spacing_mm": 0.2, "min_score": 0}
+    how = {"config": config, "region": "hand", "laterality": "", "spacing_mm": 0.2, "min_score": 0}
     assert scanner == [(film, how) for film in films]
 
 
@@ -340,6 +340,22 @@ def test_films_share_no_file_in_any_format():
     assert len(files) == len(set(files))
 
 
+@pytest.mark.parametrize("films", [[f"x/{'ü' * 126}.png"], [f"{'deep/' * 70}{side}/a.png" for side in "lr"]])
+def test_names_leave_room_for_every_ending(films, tmp_path):
+    names = output_names(films, endings=writers.ENDINGS).values()
+    assert len(set(names)) == len(films)
+    for name in names:
+        (tmp_path / f"{name}{max(writers.ENDINGS, key=len)}.part").touch()
+
+
+def test_names_of_devices_are_not_taken():
+    assert output_names(["con.png", "LPT1.dcm", "console.png"]) == {
+        "con.png": "con-2",
+        "LPT1.dcm": "LPT1-2",
+        "console.png": "console",
+    }
+
+
 def test_names_of_files_on_all_films_are_not_taken():
     assert output_names(["run.png", "coco.png", "Coco.dcm"]) == {
         "run.png": "run-2",
@@ -557,12 +573,11 @@ def test_errors_tell_no_folder_above_the_root_whatever_it_is_called(tmp_path, mo
     assert result.film["error"] == f"{' '.join(name.split())}/a.png is empty; fetch it again."
 
 
-def test_side_of_the_manifest_overrules_the_header_and_is_flagged(films, tmp_path):
+def test_the_side_that_a_manifest_tells_reaches_the_scan(films, tmp_path, scanner):
     manifest = tmp_path / "films/list.csv"
     manifest.write_text("path,laterality\na.png,right\nb.png,L\nc.png,\n")
-    results = scan_many(manifest, tmp_path / "out")  # the planted scan says L of every film
-    assert [result.film["laterality"] for result in results] == ["R", "L", "L"]
-    assert ["laterality_overruled" in result.film["flags"] for result in results] == [True, False, False]
+    scan_many(manifest, tmp_path / "out")
+    assert [how["laterality"] for _, how in scanner] == ["R", "L", ""]
 
 
 NAME, NUMBER, BIRTH = "ROENTGEN^ANNA", "PID-77-4711", "18721222"

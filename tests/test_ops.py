@@ -12,6 +12,13 @@ def test_wide_smoothing_on_a_reduced_copy_is_near_the_exact_one():
     assert np.abs(ops.smooth(image, 20) - ops.gaussian(image, 20)).max() < 0.01 * np.ptp(image)
 
 
+def test_an_image_that_is_enlarged_one_way_and_reduced_the_other_does_not_depend_on_which_is_which():
+    noise = np.random.default_rng(0).normal(size=(20, 256)).astype(np.float32)
+    wide, tall = ops.resize_area(noise, (40, 64)), ops.resize_area(np.ascontiguousarray(noise.T), (64, 40))
+    assert wide == pytest.approx(tall.T, abs=1e-5)
+    assert wide.std() < 0.7 * noise.std(), "what is reduced is averaged"
+
+
 def test_masked_mean_ignores_what_is_outside_the_mask():
     image = np.full((40, 40), 5, np.float32)
     image[:, 20:] = 1000

@@ -10,7 +10,7 @@ from pydicom.data import get_testdata_file
 
 from calcidetect import ops
 from calcidetect.anatomy import regions
-from calcidetect.candidates import score
+from calcidetect.candidates import score, vessels
 from calcidetect.config import Config, GridSettings
 from calcidetect.errors import CalcidetectError, ConfigError, FieldError
 from calcidetect.phantom import make_phantom
@@ -33,7 +33,7 @@ def leg():
 
 @pytest.fixture(scope="module")
 def chest():
-    return scan(get_testdata_file("RG1_UNCR.dcm"))
+    return scan(get_testdata_file("RG1_UNCR.dcm"), min_score=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -85,12 +85,13 @@ def test_not_even_a_candidate_lies_on_shutters_marker_or_air(leg):
 
 def test_the_chest_film_without_usable_spacing_is_scanned_and_prints_no_millimetre(chest):
     report = chest.report
+    assert report.candidates, "otherwise this test shows nothing"
     assert report.region == "chest"
     assert report.grid.spacing_mm is None
     assert report.burden_mm2 is None
     assert all(c.area_mm2 is None and c.diameter_mm is None and c.bone_distance_mm is None for c in report.candidates)
     assert {"bad_spacing", "no_spacing"} & set(report.flags)
-    assert len(report.marks) <= 3, "a chest film without deposits"
+    assert sum(c.score >= score.OPERATING_POINT for c in report.marks) <= 3, "a chest film without deposits"
 
 
 def test_candidates_are_ranked_and_their_labels_are_their_pixels(shoulder):
@@ -110,6 +111,47 @@ def test_a_higher_least_score_keeps_the_best_of_the_same_candidates(shoulder):
     assert [c.score for c in some.report.candidates] == [
         c.score for c in everything.report.candidates if c.score >= 0.3
     ]
+
+
+def test_a_least_score_above_the_operating_point_removes_candidates_and_changes_none(shoulder):
+    _, film, _ = shoulder
+    usual, few = (scan(film, min_score=least) for least in (None, 0.9))
+    best = [dataclasses.replace(c, id=0) for c in usual.report.candidates if c.score >= 0.9]
+    assert 0 < len(best) < len(usual.report.candidates)
+    assert [dataclasses.replace(c, id=0) for c in few.report.candidates] == best
+    assert [c.id for c in few.report.candidates] == list(range(1, len(best) + 1))
+    kept = [c.id for c in usual.report.candidates if c.score >= 0.9]
+    assert np.array_equal(few.labels > 0, np.isin(usual.labels, kept))
+
+
+def test_what_is_near_a_candidate_tells_what_it_is_whatever_the_least_score(shoulder, monkeypatch):
+    seen, are_vessels = [], vessels.are_vessels
+
+    def counted(labels, **how):
+        seen.append(labels.max())
+        return are_vessels(labels, **how)
+
+    monkeypatch.setattr(vessels, "are_vessels", counted)
+    for least in (None, 0.9):
+        scan(shoulder[1], min_score=least)
+    assert seen[0] == seen[1] > 1
+
+
+@pytest.mark.parametrize(("side", "flagged"), [("L", True), ("R", False), ("", False)])
+def test_the_side_that_the_user_names_counts_in_zones_and_report(side, flagged):
+    _, film = phantom_film("shoulder", seed=3)
+    film = dataclasses.replace(film, source=dataclasses.replace(film.source, laterality="R"))
+    report = scan(film, laterality=side).report
+    word = {"L": "left", "R": "right", "": "right"}[side]
+    assert report.laterality == (side or "R")
+    assert ("laterality_overruled" in report.flags) is flagged
+    assert report.marks
+    assert all(c.zone.startswith(word) for c in report.marks)
+
+
+def test_an_unknown_side_is_refused(shoulder):
+    with pytest.raises(ConfigError, match="no side 'left'"):
+        scan(shoulder[1], laterality="left")
 
 
 @pytest.mark.parametrize("least", [-0.1, 7.0, float("nan")])

@@ -12,6 +12,7 @@ from calcidetect.review.requests import Film, Refused, understood
 
 FILM = Film(96, 64, 0.5)
 LEAST = 0.65
+SQUARE = ((10.0, 20.0), (10.0, 27.0), (15.0, 27.0), (15.0, 20.0), (10.0, 20.0))
 
 
 class Reader:
@@ -22,7 +23,7 @@ class Reader:
 
     @property
     def state(self):
-        return film_state(self.candidates, self.trail, least=LEAST)
+        return film_state(self.candidates, self.trail, least=LEAST, shape=(FILM.rows, FILM.cols))
 
     def decide(self, action, **asked):
         kept, content = understood({"action": action, **asked}, self.state, FILM)
@@ -67,6 +68,20 @@ def test_another_label_or_place_takes_the_mark_to_be_there():
     assert (found.x0, found.y0, found.x1, found.y1) == (12, 56, 18, 66)
     back = reader.decide("reopen", mark=2).mark(2)
     assert (back.state, back.candidate) == ("undecided", back.original)
+
+
+@pytest.mark.parametrize(("row", "col"), [(0, 0), (95.4, 63.4), (-0.5, 63.4)])
+def test_a_moved_mark_stays_on_the_film(row, col):
+    found = (
+        Reader((dataclasses.replace(CANDIDATES[0], contour=SQUARE),))
+        .decide("move", mark=1, row=row, col=col)
+        .mark(1)
+        .candidate
+    )
+    assert (found.row, found.col) == (row, col)
+    assert 0 <= found.x0 < found.x1 <= FILM.cols
+    assert 0 <= found.y0 < found.y1 <= FILM.rows
+    assert all(-0.5 <= r <= FILM.rows - 0.5 and -0.5 <= c <= FILM.cols - 0.5 for r, c in found.contour)
 
 
 def test_an_outline_has_the_area_and_centre_of_its_polygon():

@@ -235,7 +235,7 @@ def test_decisions_change_the_film_and_are_taken_back(browser):
     assert (len(film["marks"]), film["can_redo"], film["last"]) == (2, True, 3)
     browser.decide(action="reviewed")
     first = browser.get("api/run")[1]["films"][0]
-    assert (first["decided"], first["unsure"], first["reviewed"]) == (1, 1, True)
+    assert (first["decided"], first["undecided"], first["reviewed"]) == (1, 1, True)
 
 
 def test_a_second_page_that_has_not_seen_the_newest_decision_is_told(browser):

@@ -1,3 +1,4 @@
+import dataclasses
 from importlib import resources
 
 import numpy as np
@@ -36,6 +37,24 @@ def test_chunks_do_not_change_the_result():
     planes = [rng.normal(size=CHUNK + 7).astype(np.float32), rng.normal(10, 1, CHUNK + 7).astype(np.float32)]
     whole = log_odds(tables(), planes)
     assert whole[-7:].tolist() == log_odds(tables(), [plane[-7:] for plane in planes]).tolist()
+
+
+@pytest.mark.parametrize("depth", [0, 9])
+def test_a_table_asks_one_to_eight_questions(depth):
+    with pytest.raises(ValueError, match="1 to 8 questions"):
+        BoostedTables(
+            names=("a",),
+            feature=np.zeros((1, depth), int),
+            threshold=np.zeros((1, depth), np.float32),
+            leaf=np.zeros((1, 2**depth), np.float32),
+            bias=0.0,
+        )
+
+
+@pytest.mark.parametrize("number", [-1, 2])
+def test_a_question_about_a_feature_without_a_name_is_refused(number):
+    with pytest.raises(ValueError, match="has no name"):
+        dataclasses.replace(tables(), feature=np.array([[0, number]]))
 
 
 def test_a_missing_feature_is_refused():

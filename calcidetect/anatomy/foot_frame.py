@@ -70,7 +70,9 @@ def foot_areas_from_above(points: Points, bone: Mask, joint: JointFrame) -> tupl
     fore = bones_up > METATARSUS_FROM * length
     low, high = np.percentile(bones_aside[fore], [1, 99]) if fore.any() else (-1.0, 1.0)
     up = (points - joint.centre) @ fan.way / length
-    medial = great_toe_side(bone, joint, across) * (2 * ((points - joint.centre) @ across - low) / (high - low) - 1)
+    medial = great_toe_side(bone, joint, across) * (
+        2 * ((points - joint.centre) @ across - low) / max(high - low, 1.0) - 1
+    )
     great = medial > 1 - 2 * GREAT_TOE_SHARE
     at_joint = great & (up > JOINT_SHARES[0]) & (up < JOINT_SHARES[1])
     tests = [at_joint, great & (up > TOES_FROM), up > TOES_FROM, up > METATARSUS_FROM, up > MIDFOOT_FROM]

@@ -22,7 +22,7 @@ from calcidetect.config import Config
 from calcidetect.errors import CalcidetectError, ConfigError
 from calcidetect.formats.shapes import flat_outline
 from calcidetect.reading import readers
-from calcidetect.types import Report, Scan
+from calcidetect.types import Scan
 
 _MAX_ERROR_LENGTH = 400
 _OPENCV_NO_MEMORY = -4  # code of OpenCV's errors
@@ -90,10 +90,12 @@ def scan_film(task: Task) -> FilmResult:
             path,
             config=recipe.config,
             region=film.region or recipe.region,
+            laterality=film.laterality,
             spacing_mm=film.spacing_mm or recipe.spacing_mm,
             min_score=recipe.min_score,
         )
-        scan = dataclasses.replace(scan, report=_as_told(scan.report, film))
+        source = dataclasses.replace(scan.report.source, path=film.film)
+        scan = dataclasses.replace(scan, report=dataclasses.replace(scan.report, source=source))
         _write(scan, task, path)
         return _result(scan, task, file_hash=file_hash, seconds=time.perf_counter() - started)
     except Exception as error:  # the one place that may: a film must not stop the others
@@ -115,18 +117,6 @@ def _write(scan: Scan, task: Task, path: str) -> None:
 def _check_version(wanted: str) -> None:
     if wanted != __version__:
         raise ConfigError(f"This worker has calcidetect {__version__}, the run {wanted}; install the same everywhere.")
-
-
-def _as_told(report: Report, film: GivenFilm) -> Report:
-    """The report under the film's name in the tables, with the side that the user told."""
-    side, header = film.laterality or report.laterality, report.laterality
-    flags = ("laterality_overruled",) if header and side != header else ()
-    return dataclasses.replace(
-        report,
-        source=dataclasses.replace(report.source, path=film.film),
-        laterality=side,
-        flags=report.flags + flags,
-    )
 
 
 def hash_of_file(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections import Counter
@@ -12,6 +13,10 @@ from pathlib import Path
 _UNFIT = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _UID = re.compile(r"(?=.{1,64}\Z)[0-9]+(\.[0-9]+)*")
 _RESERVED = {"run", "coco"}  # run.json and coco.json are of all films
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
+
+MOST_BYTES = 200
+"""A name is cut to this, so that endings find room in the 255 bytes that file systems allow."""
 
 
 def film_stem(film: str | os.PathLike[str]) -> str:
@@ -41,7 +46,7 @@ def output_names(films: Sequence[str], *, endings: Sequence[str] = ("",)) -> dic
     often = {stem for stem, times in Counter(stems.values()).items() if times > 1}
     shared = _shared_folders(films) if often else 0
     names: dict[str, str] = {}
-    taken = set(_RESERVED)
+    taken = _RESERVED | _DEVICES
     for film, stem in stems.items():
         name = stem if stem not in often else _file_name("_".join(_parts(film)[shared:]))
         names[film] = _untaken(name, taken, endings)
@@ -60,7 +65,12 @@ def _shared_folders(films: Sequence[str]) -> int:
 
 
 def _file_name(text: str) -> str:
-    return _UNFIT.sub("_", text)
+    """A text as a name; of one that is too long the beginning, and a hash that tells it from others."""
+    name = os.fsencode(_UNFIT.sub("_", text))
+    if len(name) > MOST_BYTES:
+        mark = f"-{hashlib.sha256(name).hexdigest()[:10]}"
+        name = name[: MOST_BYTES - len(mark)].decode("utf-8", "ignore").encode() + mark.encode()
+    return os.fsdecode(name)
 
 
 def _untaken(name: str, taken: set[str], endings: Sequence[str] = ("",)) -> str:

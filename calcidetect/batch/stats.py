@@ -52,13 +52,13 @@ def summary(results: Iterable[FilmResult]) -> tuple[str, ...]:
 
 def _count(tally: _Tally, result: FilmResult) -> None:
     film = result.film
-    tally.seconds.append(float(film["seconds"] or 0))
     tally.patients |= {result.patient} - {""}
     tally.flags.update(filter(None, film["flags"].split(";")))
     tally.labels.update(row["label"] for row in result.candidates)
     if not result.ok:
         tally.errors[_kind_of_error(result)] += 1
         return
+    tally.seconds.append(float(film["seconds"] or 0))
     region = tally.regions.setdefault(film["region"], _Region())
     marks = sum(row["label"] == MARK for row in result.candidates)
     region.films += 1

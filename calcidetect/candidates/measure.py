@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from calcidetect import ops
 from calcidetect.arrays import Column, LabelImage, Mask
 from calcidetect.candidates.looks import look
-from calcidetect.types import Candidate, Grid, Radiograph
+from calcidetect.types import MARK, Candidate, Grid, Radiograph
 
 TOUCHING_PX = 1.5
 """A candidate nearer to bone than this touches it."""
@@ -75,6 +75,13 @@ def measure(
     )
 
 
+def burden_mm2(candidates: Iterable[Candidate], grid: Grid) -> float | None:
+    """Summed area of `calcification`; None on a film of unknown spacing."""
+    if grid.spacing_mm is None:
+        return None
+    return sum((c.area_mm2 or 0.0 for c in candidates if c.label == MARK), start=0.0)
+
+
 def _score_and_features(features: Mapping[str, Column], index: int) -> dict[str, Any]:
     own = {name: float(column[index]) for name, column in features.items()}
     return {"score": own.pop("score", 0.0), "features": own}
@@ -95,14 +102,16 @@ def _geometry(inside: Mask, corner: npt.NDArray[np.intp], grid: Grid, *, bone_di
     outline = ops.contour(inside if parts == 1 else ops.convex_hull(inside))
     rows, cols = np.nonzero(inside)
     corners = np.array([corner, corner + inside.shape]) - 0.5
-    (y0, x0), (y1, x1) = (grid.to_source(corners) + 0.5).round().astype(int)
     row, col = grid.to_source((rows.mean() + corner[0], cols.mean() + corner[1]))
+    low, high = (grid.to_source(corners) + 0.5).round().astype(int)
+    low = np.where(high > low, low, np.floor(np.array([row, col]) + 0.5).astype(int))  # less than a pixel of the film
+    (y0, x0), (y1, x1) = low, np.maximum(high, low + 1)
     area_mm2 = len(rows) * grid.spacing_mm**2 if grid.spacing_mm else None
     return {
         "x0": int(x0),
         "y0": int(y0),
-        "x1": int(max(x1, x0 + 1)),
-        "y1": int(max(y1, y0 + 1)),
+        "x1": int(x1),
+        "y1": int(y1),
         "row": float(row),
         "col": float(col),
         "area_px": float(len(rows) * grid.step[0] * grid.step[1]),

@@ -20,7 +20,7 @@ from pydicom.sr.coding import Code
 
 from calcidetect.dicom_out import codes
 from calcidetect.dicom_out.common import algorithm, identity, to_image, uid
-from calcidetect.dicom_out.header import file_under, film_header, nameless, side
+from calcidetect.dicom_out.header import file_under, film_header, nameless
 from calcidetect.drawing.plane import Points, directions
 from calcidetect.reading.dicom_reader import OWN_MODEL
 from calcidetect.types import MARK, Candidate, Grid, Report, Scan
@@ -183,7 +183,7 @@ def _about(report: Report, name: str, *, site: list[hd.sr.FindingSite], finding:
 def _sites(report: Report, header: Dataset) -> list[hd.sr.FindingSite]:
     if report.region not in codes.REGIONS:
         return []
-    laterality = codes.SIDES.get(side(header)) if report.region != "chest" else None
+    laterality = codes.SIDES.get(report.laterality) if report.region != "chest" else None
     return [hd.sr.FindingSite(codes.REGIONS[report.region], laterality=laterality)]
 
 

@@ -43,6 +43,7 @@ CORNER_ROOM = 12  # px around a corner that its tests look at
 CORNER_DROP = 0.2  # of the film's range, across its edge
 MIN_CORNER_SHARE = 0.001  # of the film
 MIN_CORNER_SIDE = 0.1  # of the film's shorter side, length of the straight edge
+MIN_LINE_POINTS = 3  # through fewer there is always one
 LINE_TOLERANCE = 2.0  # px
 LINE_SHARE = 0.85  # of the edge's points
 
@@ -283,6 +284,8 @@ def _is_line(rows: npt.NDArray[np.intp], cols: npt.NDArray[np.intp]) -> bool:
     points = np.stack([rows, cols], axis=1).astype(float)
     keep = points
     for _ in range(3):
+        if len(keep) < MIN_LINE_POINTS:
+            return False
         centre = keep.mean(axis=0)
         normal = np.linalg.svd(keep - centre, full_matrices=False)[2][1]
         off = np.abs((points - centre) @ normal)

@@ -23,7 +23,8 @@ def size_of(film: ReviewFilm) -> Film:
 
 def state_of(film: ReviewFilm, run: Run, decisions: Sequence[Decision]) -> FilmState:
     """Marks of a film of a run."""
-    return film_state(film.candidates, decisions, least=run.operating_point)
+    size = size_of(film)
+    return film_state(film.candidates, decisions, least=run.operating_point, shape=(size.rows, size.cols))
 
 
 def run_answer(run: Run, decisions: dict[str, list[Decision]], *, reader: str, folder: str) -> dict[str, Any]:
@@ -108,7 +109,6 @@ def _numbers(*, undecided: int, accepted: int, rejected: int, reviewed: bool) ->
     return {
         "n_marks": undecided + decided,
         "decided": decided,
-        "unsure": undecided,
         "undecided": undecided,
         "accepted": accepted,
         "rejected": rejected,

@@ -8,13 +8,14 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from calcidetect import __version__, dicom_out, pipeline
+from calcidetect.anatomy import regions
 from calcidetect.batch import coco
 from calcidetect.batch.results import FilmResult
+from calcidetect.candidates import measure
 from calcidetect.errors import ConfigError, OutputError
 from calcidetect.formats.shapes import flat_outline
 from calcidetect.review.answers import DISCLAIMER, film_answer, state_of
@@ -22,7 +23,7 @@ from calcidetect.review.decisions import DecisionStore
 from calcidetect.review.marks import FilmState, Mark
 from calcidetect.review.pictures import load_scanned
 from calcidetect.review.run_folder import ReviewFilm, RunFolder
-from calcidetect.types import MARK, Grid, Radiograph, Report
+from calcidetect.types import Radiograph, Report
 from calcidetect.writers import CANDIDATE_COLUMNS, FORMATS, Row, candidate_row, check_formats, make_folder, write_bytes
 
 EXPORTS = {"csv": ".csv", "json": ".json", "coco": ".coco.json", "sr": ".sr.zip"}
@@ -172,6 +173,8 @@ def verified_reports(films: list[Reviewed], folder: RunFolder) -> dict[str, byte
 def _reading(film: ReviewFilm, state: FilmState, radiograph: Radiograph, folder: RunFolder) -> dicom_out.Reading:
     """What was accepted, in the place of the candidates of the scan's own report."""
     run, marks = folder.run(), accepted(state)
+    given = regions.get(film.result.film["region"])
+    working, *_ = pipeline.find_region(radiograph, run.config, given=given)  # the grid that the marks were measured on
     comments = (state.comment, *(mark.comment for mark in marks))
     report = Report(
         source=radiograph.source,
@@ -180,7 +183,7 @@ def _reading(film: ReviewFilm, state: FilmState, radiograph: Radiograph, folder:
         laterality=film.result.film["laterality"],
         candidates=tuple(dataclasses.replace(mark.candidate, id=mark.id) for mark in marks),
         min_score=run.min_score,
-        burden_mm2=burden(marks, radiograph.grid),
+        burden_mm2=measure.burden_mm2((mark.candidate for mark in marks), radiograph.grid),
         bone_step=1.0,  # of the film's signal; no report states it
         bone_confidence=0.0,
         flags=(),
@@ -192,17 +195,10 @@ def _reading(film: ReviewFilm, state: FilmState, radiograph: Radiograph, folder:
         reader=state.reader,
         time=state.time,
         revision=state.last,
-        rim_px=pipeline.working_mm(radiograph.grid, run.config.grid) / radiograph.grid.nominal_mm,
+        rim_px=radiograph.grid.shape[0] / working.grid.shape[0],
         comments=tuple(filter(None, comments)),
         previous=str(folder.folder / f"{film.result.name}{FORMATS['sr'].suffix}"),
     )
-
-
-def burden(marks: Iterable[Mark], grid: Grid) -> float | None:
-    """Summed area of calcification that was accepted, in mm2; None without spacing."""
-    if grid.spacing_mm is None:
-        return None
-    return sum(mark.candidate.area_mm2 or 0.0 for mark in marks if mark.candidate.label == MARK)
 
 
 def _zipped(reports: dict[str, bytes]) -> bytes:

@@ -131,7 +131,9 @@ class FilmState:
         return known.get(number) if type(number) is int else None
 
 
-def film_state(candidates: Sequence[Candidate], decisions: Iterable[Decision], *, least: float) -> FilmState:
+def film_state(
+    candidates: Sequence[Candidate], decisions: Iterable[Decision], *, least: float, shape: tuple[int, int]
+) -> FilmState:
     """Derive the marks of a film.
 
     Parameters
@@ -142,10 +144,12 @@ def film_state(candidates: Sequence[Candidate], decisions: Iterable[Decision], *
         On this film, oldest first.
     least
         Candidates that score less, and that nobody has decided on, are no marks.
+    shape
+        Rows and columns of the film, which no mark leaves.
     """
     trail = list(decisions)
     standing, undone = _standing(trail)
-    marks = _Marks(candidates)
+    marks = _Marks(candidates, shape)
     film: dict[str, Any] = {"last": trail[-1].sequence if trail else 0}
     for decision in standing:
         film |= _on_film(decision) if decision.content.get("mark") is None else {}
@@ -181,7 +185,8 @@ def _on_film(decision: Decision) -> dict[str, Any]:
 class _Marks:
     """The marks of a film while its decisions are followed."""
 
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
+    def __init__(self, candidates: Sequence[Candidate], shape: tuple[int, int]) -> None:
+        self._shape = shape
         self._marks = {item.id: _undecided(item, item.id, item.id) for item in candidates}
         self._by_place = {_place(item): item.id for item in candidates}
         self._touched: set[int] = set()
@@ -196,7 +201,7 @@ class _Marks:
             if decision.action == "remove":
                 del self._marks[mark.id]
             else:
-                self._put(_decided(mark, decision), decision)
+                self._put(_decided(mark, decision, self._shape), decision)
 
     def parted(self, least: float) -> tuple[tuple[Mark, ...], tuple[Mark, ...]]:
         """What reaches the operating point, the trachea and all that was decided on; then the others."""
@@ -233,7 +238,7 @@ def _undecided(candidate: Candidate, number: int, origin: int | str) -> Mark:
     return Mark(id=number, origin=origin, state="undecided", candidate=candidate, original=candidate)
 
 
-def _decided(mark: Mark, decision: Decision) -> Mark:
+def _decided(mark: Mark, decision: Decision, shape: tuple[int, int]) -> Mark:
     """The mark after a decision; who gives it another label or place takes it to be there."""
     content, taken = decision.content, "accepted" if mark.state == "undecided" else mark.state
     match decision.action:
@@ -247,26 +252,26 @@ def _decided(mark: Mark, decision: Decision) -> Mark:
             named = dataclasses.replace(mark.candidate, label=content["label"])
             return dataclasses.replace(mark, state=taken, candidate=named)
         case "move":
-            moved = moved_to(mark.candidate, row=content["row"], col=content["col"])
+            moved = moved_to(mark.candidate, row=content["row"], col=content["col"], shape=shape)
             return dataclasses.replace(mark, state=taken, candidate=moved)
         case _:
             return dataclasses.replace(mark, comment=content["text"])
 
 
-def moved_to(candidate: Candidate, *, row: float, col: float) -> Candidate:
-    """The candidate with its centre elsewhere on the film, box and outline moved along."""
+def moved_to(candidate: Candidate, *, row: float, col: float, shape: tuple[int, int]) -> Candidate:
+    """The candidate with its centre elsewhere on a film of this shape; box and outline move along, cut at the edges."""
     down, right = row - candidate.row, col - candidate.col
-    rows, cols = round(down), round(right)
-    return dataclasses.replace(
-        candidate,
-        row=row,
-        col=col,
-        x0=candidate.x0 + cols,
-        x1=candidate.x1 + cols,
-        y0=candidate.y0 + rows,
-        y1=candidate.y1 + rows,
-        contour=tuple((r + down, c + right) for r, c in candidate.contour),
-    )
+    y0, y1 = _moved_side(candidate.y0, candidate.y1, round(down), shape[0])
+    x0, x1 = _moved_side(candidate.x0, candidate.x1, round(right), shape[1])
+    lowest, rightmost = shape[0] - 0.5, shape[1] - 0.5
+    contour = ((min(max(r + down, -0.5), lowest), min(max(c + right, -0.5), rightmost)) for r, c in candidate.contour)
+    return dataclasses.replace(candidate, row=row, col=col, x0=x0, x1=x1, y0=y0, y1=y1, contour=tuple(contour))
+
+
+def _moved_side(low: int, high: int, by: int, size: int) -> tuple[int, int]:
+    """Ends of a box along one axis, moved; at least one pixel stays on the film."""
+    low = min(max(low + by, 0), size - 1)
+    return low, max(low + 1, min(high + by, size))
 
 
 def _place(candidate: Candidate) -> tuple[int, int, int, int]:

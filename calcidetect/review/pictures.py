@@ -145,11 +145,13 @@ class _Recent:
                     return self._made[key]
             try:
                 made = make()
-            finally:
+            except BaseException:
                 with self._lock:
                     self._making.pop(key, None)
+                raise
             with self._lock:
                 self._made[key] = made
+                self._making.pop(key, None)
                 if len(self._made) > self._most:
                     self._made.popitem(last=False)
             return made

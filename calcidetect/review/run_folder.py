@@ -7,7 +7,6 @@ import json
 import os
 import threading
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from calcidetect.batch.stored_results import StoredResults, plainly, read_only
 from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.config import Config
 from calcidetect.errors import ConfigError, OutputError, ReadError
-from calcidetect.types import LOOKS, Candidate
+from calcidetect.types import LOOKS, TRACHEAL, Candidate
 
 MOST_CANDIDATES = 400
 """Candidates of a film that the page gets, by score; a run with ``--min-score 0`` has more than anyone looks at."""
@@ -35,10 +34,11 @@ class ReviewFilm:
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
-        """Its best `MOST_CANDIDATES`, made anew each time: those of ten thousand films would fill the memory."""
+        """Its best `MOST_CANDIDATES` and the trachea, made anew each time: those of all films would fill the memory."""
         result = self.result
-        rows = zip(result.candidates, result.outlines, result.reasons, strict=True)
-        return tuple(_candidate(*row) for row in islice(rows, MOST_CANDIDATES))
+        rows = enumerate(zip(result.candidates, result.outlines, result.reasons, strict=True))
+        shown = (row for place, row in rows if place < MOST_CANDIDATES or row[0]["label"] == TRACHEAL)
+        return tuple(_candidate(*row) for row in shown)
 
     @property
     def name(self) -> str:
