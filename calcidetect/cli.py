@@ -39,6 +39,9 @@ EXIT_INTERRUPTED = 130  # as shells report a program that was stopped by Ctrl-C
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 0 all done, 1 some films or a PACS failed, 2 usage, 130 stopped."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller; what is said there goes nowhere
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - to the end of the process
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a film's name may hold what the terminal can't show
     args = make_parser().parse_args(argv)
@@ -61,6 +64,8 @@ def _scan_recipe(args: argparse.Namespace) -> Recipe:
     from calcidetect.batch.film_task import Recipe
 
     config = _config(args)
+    if args.make_study and "sc" not in _formats(args.format):
+        raise ConfigError("--make-study is for the format sc; add it to --format, or leave --make-study out.")
     return Recipe(
         config=config.replace({"dicom.make_study": 1}) if args.make_study else config,
         region=args.region,
@@ -83,8 +88,8 @@ def _scan_films(args: argparse.Namespace, way: dict[str, Any]) -> int:
         fetched = dicomweb.fetch_films(args.paths, args.out)
         with _progress() as progress:
             results = scan_films(fetched.paths, args.out, recipe, **way, executor=executor, progress=progress)
-    done = [(result.ok, len(result.candidates)) for result in results]
-    scanned, candidates = (sum(numbers) for numbers in zip(*done, strict=True)) if done else (0, 0)
+    done = [(result.ok, len(result.candidates), bool(result.film["error"])) for result in results]
+    scanned, candidates, troubled = (sum(numbers) for numbers in zip(*done, strict=True)) if done else (0, 0, 0)
     if args.stats:
         from calcidetect.batch.stats import summary
 
@@ -93,13 +98,17 @@ def _scan_films(args: argparse.Namespace, way: dict[str, Any]) -> int:
     if args.send_back:
         _say(f"{dicomweb.send_back(fetched, results, args.out, root=args.root)} DICOM results sent back")
     _say(NOTICE)
-    return EXIT_OK if scanned == len(done) else EXIT_SOME_FAILED
+    return EXIT_SOME_FAILED if troubled else EXIT_OK
 
 
 def _dry_run(args: argparse.Namespace, way: dict[str, Any]) -> int:
+    from calcidetect import dicomweb
     from calcidetect.batch.dry_run import look_at_many
     from calcidetect.dicomweb import SCHEME
 
+    if args.send_back:
+        dicomweb.check_formats(_formats(args.format))
+        dicomweb.check_paths(args.paths)
     if any(path.startswith(SCHEME) for path in args.paths):
         raise ConfigError(f"Films behind {SCHEME} can't be looked at without fetching them; leave --dry-run out.")
     with _bar() as advance:
@@ -164,7 +173,7 @@ def _progress() -> Iterator[Progress]:
 
         def show(result: FilmResult, done: int, total: int) -> None:
             with _unheard():
-                if not result.ok or _was_not_searched(result):
+                if result.film["error"] or _was_not_searched(result):
                     tqdm.write(_outcome(result), file=sys.stderr)
             advance(done, total)
 
@@ -206,7 +215,8 @@ def _outcome(result: FilmResult) -> str:
     if not result.ok:
         return f"{name}: failed. {result.film['error']}"
     remedy = _remedy("scan", result.film["flags"].split(";"))
-    return f"{name}: {len(result.candidates)} candidates{remedy}"
+    trouble = f". {result.film['error']}" if result.film["error"] else ""
+    return f"{name}: {len(result.candidates)} candidates{remedy}{trouble}"
 
 
 def _remedy(command: str, flags: Collection[str]) -> str:

@@ -7,6 +7,7 @@ CalcidetectError
     ConfigError          a setting is unknown, of the wrong type or out of bounds
     FieldError           no exposed field, or nothing in it to learn soft tissue from
     OutputError          a result can't be written
+        NotForDicom          of this film no such DICOM result can be made
     PacsError            a PACS can't be reached, refuses, or answers with nonsense
     EvaluationError      results can't be compared with what is known of the films
 """
@@ -41,6 +42,10 @@ class FieldError(CalcidetectError):
 
 class OutputError(CalcidetectError):
     """A result can't be written."""
+
+
+class NotForDicom(OutputError):
+    """Of this film no such DICOM result can be made; others can."""
 
 
 class PacsError(CalcidetectError):

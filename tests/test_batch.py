@@ -485,6 +485,17 @@ def test_new_run_with_other_settings_leaves_nothing_of_the_old_one(films, tmp_pa
         assert journal.execute("SELECT film FROM films").fetchall() == [(films[0],)]
 
 
+def test_a_dicom_result_that_cant_be_made_costs_no_other_result(films, tmp_path):
+    (result,) = scan_many(films[0], tmp_path / "out", formats=["sr", "json", "gsps"])
+    assert result.ok
+    assert len(result.candidates) == 2
+    assert result.film["flags"].split(";")[-2:] == ["no_sr", "no_gsps"]
+    assert result.film["error"].startswith(f"{films[0]} is no DICOM file")
+    assert result.film["error"].count("Results can't be filed in a PACS") == 1
+    assert (tmp_path / "out/a.json").exists()
+    assert not list((tmp_path / "out").glob("*.dcm"))
+
+
 def test_rows_are_keyed_by_pixels_settings_and_version(films, tmp_path):
     scan_many(films, tmp_path / "out")
     with contextlib.closing(sqlite3.connect(tmp_path / "out/journal.sqlite")) as journal:

@@ -197,6 +197,47 @@ def test_stats_are_printed_before_the_last_lines(fake_pipeline, film, tmp_path, 
     assert lines[-2].startswith("2 of 3 films scanned, 4 candidates")
 
 
+def test_a_long_list_of_complaints_says_how_many_are_left_out(monkeypatch, fake_pipeline, tmp_path, capsys):
+    def scan(film, **how):
+        raise UnreadableFile(f"{film} is damaged in way {Path(film).stem}; export it again.")
+
+    monkeypatch.setattr(pipeline, "scan", scan)
+    for number in range(14):
+        (tmp_path / f"{number}.png").touch()
+    assert run("scan", tmp_path, "--out", tmp_path / "out", "--stats") == 1
+    lines = capsys.readouterr().out.splitlines()
+    shown = sum("is damaged in way" in line for line in lines)
+    assert f"{14 - shown:>8}  of {14 - shown} other kinds" in lines
+
+
+def test_make_study_without_the_format_it_is_for_is_refused(film, tmp_path, capsys):
+    assert run("scan", film, "--out", tmp_path / "out", "--make-study") == 2
+    assert "--make-study is for the format sc" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_film_of_which_a_dicom_result_cant_be_made_is_told_of(fake_pipeline, film, tmp_path, capsys):
+    pytest.importorskip("highdicom")
+    assert run("scan", film, "--out", tmp_path / "out", "--format", "png,sr") == 1
+    assert (tmp_path / "out/film.overlay.png").exists()
+    printed = capsys.readouterr()
+    assert "1 of 1 films scanned, 2 candidates" in printed.out
+    assert "Results can't be filed in a PACS" in printed.err
+
+
+def test_a_dry_run_refuses_what_the_run_would(film, tmp_path):
+    words = ["scan", film, "--out", tmp_path / "out", "--send-back"]
+    assert run(*words) == run(*words, "--dry-run") == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes streams")
+def test_closed_streams_do_not_stop_a_command(tmp_path):
+    command = [sys.executable, "-m", "calcidetect", "scan", str(tmp_path / "gone.png"), "--out", str(tmp_path / "out")]
+    done = subprocess.run(["sh", "-c", '"$@" >&- 2>&-', "sh", *command], check=False)
+    assert done.returncode == 1
+    assert films_of(tmp_path / "out")[0]["status"] == "failed"
+
+
 def test_dry_run_tells_the_fate_of_every_film_and_writes_nothing(tmp_path, capsys):
     _draw_leg(tmp_path / "leg.png", 0)
     (tmp_path / "twin.png").write_bytes((tmp_path / "leg.png").read_bytes())

@@ -17,7 +17,7 @@ from validator import complaints
 from calcidetect import dicom_out, ops, writers
 from calcidetect.config import Config
 from calcidetect.drawing.overlay import draw_scan, lay_out_scan
-from calcidetect.errors import ConfigError, OutputError, UnsupportedFilm
+from calcidetect.errors import ConfigError, NotForDicom, OutputError, UnsupportedFilm
 from calcidetect.reading import readers
 from calcidetect.reading.stored import to_grey
 from calcidetect.types import Grid
@@ -331,6 +331,26 @@ def test_state_leaves_out_a_window_or_scale_that_is_none(tmp_path, tags):
         warnings.simplefilter("ignore")
         state = write(tmp_path, "gsps", sop_class=DX, **tags)
     assert ("SoftcopyVOILUTSequence" in state) == ("RescaleSlope" in tags)
+
+
+def test_state_takes_the_window_of_a_film_that_has_a_table_of_grey_levels_as_well(tmp_path):
+    table = pydicom.Dataset()
+    table.LUTDescriptor, table.LUTExplanation = [4, 0, 16], "normal"
+    table.add_new("LUTData", "OW", np.arange(4, dtype="<u2").tobytes())
+    tags = {"WindowCenter": 2000, "WindowWidth": 3000, "VOILUTSequence": [table]}
+    (item,) = write(tmp_path, "gsps", sop_class=DX, **tags).SoftcopyVOILUTSequence
+    assert (item.WindowCenter, item.WindowWidth) == (2000, 3000)
+
+
+def test_state_leaves_out_explanations_that_belong_to_no_window(tmp_path):
+    tags = {"WindowCenter": 2000, "WindowWidth": 3000, "WindowCenterWidthExplanation": ["normal", "harder"]}
+    (item,) = write(tmp_path, "gsps", sop_class=DX, **tags).SoftcopyVOILUTSequence
+    assert (item.WindowCenter, "WindowCenterWidthExplanation" in item) == (2000, False)
+
+
+def test_no_state_is_made_of_a_film_in_colours(tmp_path):
+    with pytest.raises(NotForDicom, match=r"film\.dcm is stored in colours, and a gsps is made of grey films"):
+        write(tmp_path, "gsps", sop_class=DX, SamplesPerPixel=3)
 
 
 @pytest.mark.parametrize(("photometric", "shape"), [("MONOCHROME1", "INVERSE"), ("MONOCHROME2", "IDENTITY")])

@@ -6,6 +6,7 @@ from pydicom.data import get_testdata_file
 
 from calcidetect.batch.inputs import given_films
 from calcidetect.errors import ConfigError, ReadError
+from calcidetect.reading.readers import load
 
 
 @pytest.fixture
@@ -102,12 +103,29 @@ def test_manifest_may_use_tabs(folder):
     assert film.told == (None, "", "foot")
 
 
+def test_manifest_may_be_a_spreadsheets_unicode_text(folder):
+    (folder / "list.tsv").write_text("path\tlaterality\na.png\tL\n", encoding="utf-16")
+    (film,) = given_films(folder / "list.tsv")
+    assert film.told == (None, "L", "")
+
+
+def test_an_empty_folder_does_not_stop_the_others(folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    films = given_films([tmp_path / "empty", folder / "a.png"])
+    assert [film.film for film in films] == [str(tmp_path / "empty"), str(folder / "a.png")]
+    with pytest.raises(ReadError, match="is a folder without films"):
+        load(films[0].path)
+    with pytest.raises(ReadError, match="holds no films"):
+        given_films([tmp_path / "empty"])
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("", "first line must name a column 'path', with films below"),
         ("path\n", "first line must name a column 'path', with films below"),
         ("film,spacing\na.png,1\n", "first line must name a column 'path'"),
+        ("path\na\0.png\n", "line 2, names a film with a NUL in its path"),
         ("path,spacing\na.png,0.1\n,0.2\n", "line 3, names no film; fill in its path"),
         (
             "path,spacing\na.png,wide\n",

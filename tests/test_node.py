@@ -315,6 +315,22 @@ def test_film_that_cant_be_read_is_put_aside_with_the_reason(root):
     assert analyse_next(root, Recipe()) == ""
 
 
+def test_results_that_can_be_made_are_sent_where_one_kind_cant(root):
+    put_film(root, SamplesPerPixel=3)
+    said = analyse_next(root, Recipe(formats=("sr", "gsps")))
+    assert "2 candidates. " in said
+    assert "is stored in colours, and a gsps is made of grey films" in said
+    assert [name.removeprefix(UID) for name in names(root, spool.OUTBOX)] == [".sr.dcm"]
+    assert not names(root, spool.FILMS)
+    assert not names(root, spool.FAILED)
+
+
+def test_a_film_of_which_nothing_can_be_made_is_put_aside(root):
+    put_film(root, SamplesPerPixel=3)
+    assert "a gsps is made of grey films" in analyse_next(root, Recipe(formats=("gsps",)))
+    assert names(root, spool.FAILED) == [f"{UID}.dcm", f"{UID}.txt"]
+
+
 def test_film_that_kills_the_node_again_and_again_is_put_aside(root, monkeypatch):
     class Killed(BaseException):
         pass

@@ -269,6 +269,42 @@ def test_non_finite_pixels_are_not_valid(tmp_path):
     assert np.argwhere(~loaded.valid).tolist() == [[3, 4]]
 
 
+@pytest.mark.parametrize("power", [-120, 100])
+def test_floating_point_values_of_any_size_are_brought_within_reach_by_a_power_of_two(tmp_path, power):
+    films = []
+    for scale in (0, power):
+        buffer = io.BytesIO()
+        tifffile.imwrite(buffer, np.ldexp(FILM.astype(np.float32), scale))
+        films.append(load(_write(tmp_path / f"film{scale}", buffer.getvalue())).pixels)
+    plain, scaled = films
+    assert np.array_equal(plain / plain.max(), scaled / scaled.max())
+    assert np.isfinite(scaled**2).all()
+    assert np.array_equal(plain, FILM), "usual values stay as they are"
+
+
+def test_colours_of_a_tiff_may_be_stored_one_after_the_other(tmp_path):
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, np.stack([FILM8] * 3), photometric="rgb", planarconfig="separate")
+    np.testing.assert_allclose(load(_write(tmp_path / "film", buffer.getvalue())).pixels, FILM8, atol=1e-3)
+
+
+@pytest.mark.parametrize(("orientation", "flagged"), [(1, False), (6, True), (None, False)])
+@pytest.mark.parametrize("form", ["jpeg", "tiff"])
+def test_a_picture_that_asks_to_be_turned_is_read_as_stored_with_a_flag(tmp_path, form, orientation, flagged):
+    tags = [] if orientation is None else [(274, "H", 1, orientation, True)]
+    tiff = io.BytesIO()
+    tifffile.imwrite(tiff, FILM8, extratags=tags)
+    data = tiff.getvalue()
+    if form == "jpeg":
+        exif = b"Exif\0\0" + data[:8] + data[8:] if orientation else b""
+        head = imagecodecs.jpeg8_encode(FILM8)
+        block = exif[:4000]
+        data = head[:2] + (b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block if block else b"") + head[2:]
+    loaded = load(_write(tmp_path / "film", data))
+    assert loaded.pixels.shape == FILM8.shape
+    assert ("shown_turned" in loaded.flags) is flagged
+
+
 def test_non_finite_colours_are_no_trouble(tmp_path):
     pixels = np.repeat(FILM.astype(np.float32)[..., None], 3, axis=2)
     pixels[3, 4] = np.nan

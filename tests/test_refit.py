@@ -1,6 +1,7 @@
 """The scorer's leaves move with readers' decisions, as far as these speak for it, and no further."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -139,6 +140,26 @@ def test_fit_writes_tables_that_a_scan_takes(run, tmp_path, capsys):
     assert [row["score"] for row in results[0].candidates] != [row["score"] for row in before[0].candidates]
     with pytest.raises(ConfigError, match="made with another settings"):  # the two never mix
         scan_many(run / "0.dcm", tmp_path / "old", config=fitted, formats=[], min_score=0.0, resume=True)
+
+
+def test_a_folder_named_twice_counts_once(run, tmp_path, capsys):
+    assert main(["fit", str(run / "out"), f"{run}/./out", "--out", str(tmp_path / "scores.json")]) == 0
+    assert "2 films of 2 cases, 2 deposits" in capsys.readouterr().out
+
+
+def test_reviewed_films_that_are_gone_are_told_of(run, tmp_path, capsys):
+    shutil.copytree(run, tmp_path / "moved")
+    (tmp_path / "moved/out").rename(tmp_path / "out")
+    for film in run.glob("*.dcm"):
+        film.rename(tmp_path / film.name)
+    try:
+        assert main(["fit", str(tmp_path / "out"), "--out", str(tmp_path / "scores.json")]) == 2
+    finally:
+        for film in tmp_path.glob("*.dcm"):
+            film.rename(run / film.name)
+    said = capsys.readouterr().err
+    assert "No reviewed film can be used. Left out:" in said
+    assert "is not there any more" in said
 
 
 def test_tables_that_are_none_are_refused(tmp_path):

@@ -81,6 +81,23 @@ def test_coco_holds_what_was_accepted(folder, tmp_path):
     assert content["annotations"][3]["bbox"] == [10, 60, 11, 11]
 
 
+@pytest.mark.parametrize(
+    "name", ["decisions.sqlite", "journal.sqlite", "candidates.csv", "run.json", "film.overlay.png", "../film.dcm"]
+)
+def test_an_export_replaces_neither_a_film_nor_what_the_run_holds(folder, capsys, name):
+    path = folder.folder / name
+    before = path.read_bytes() if path.exists() else None
+    for words in (["review", "--export", "csv", "--to"], ["fit", "--out"]):
+        assert main([words[0], str(folder.folder), *words[1:], str(path)]) == 2
+        assert "give another name" in capsys.readouterr().err
+    assert (path.read_bytes() if path.exists() else None) == before
+
+
+def test_an_export_replaces_an_export(folder, tmp_path):
+    first = export(folder, "csv", folder.folder / "marks.csv").read_bytes()
+    assert export(folder, "csv", folder.folder / "marks.csv").read_bytes() == first
+
+
 def test_the_pipelines_own_files_stay_as_they_are(folder, tmp_path):
     kept = (folder.folder / "journal.sqlite").read_bytes()
     for form in ("csv", "json", "coco"):

@@ -140,8 +140,21 @@ def test_no_room_is_a_film_without_deposits_and_a_remark(limb, tmp_path):
     (tmp_path / "soft.json").write_text(json.dumps({"limb.png": [[[40, 40], [42, 40], [42, 41]]]}))
     (done,) = simulate(limb, tmp_path / "out", spacing_mm=PIXEL_MM)
     assert not done.error
-    assert "no room for deposits in limb.png" in done.remarks[0]
+    assert "room for no deposits in limb.png, 2 or more were wanted" in done.remarks[0]
     assert truth_of(tmp_path / "out")["films"][0]["deposits"] == []
+
+
+def test_room_for_fewer_deposits_than_wanted_is_said(limb, tmp_path):
+    (done,) = simulate(limb, tmp_path / "out", soft=None, spacing_mm=PIXEL_MM, count=(400, 400))
+    (record,) = truth_of(tmp_path / "out")["films"]
+    assert 0 < len(record["deposits"]) < 400
+    assert f"room for {len(record['deposits'])} deposits in limb.png, 400 or more were wanted" in done.remarks[0]
+
+
+def test_more_deposits_than_any_film_takes_are_refused(limb, tmp_path):
+    with pytest.raises(ConfigError, match="500 deposits at most, got 100000"):
+        simulate(limb, tmp_path / "out", count=(1, 100_000))
+    assert not (tmp_path / "out").exists()
 
 
 def test_unknown_spacing_is_said(limb, tmp_path):

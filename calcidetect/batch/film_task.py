@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from calcidetect.batch.results import FilmResult
 from calcidetect.batch.run_files import RUN_FORMATS
 from calcidetect.candidates.score import check_min_score, tables_of
 from calcidetect.config import Config
-from calcidetect.errors import CalcidetectError, ConfigError
+from calcidetect.errors import CalcidetectError, ConfigError, NotForDicom
 from calcidetect.formats.shapes import flat_outline
 from calcidetect.reading import readers
 from calcidetect.types import Scan
@@ -96,22 +97,42 @@ def scan_film(task: Task) -> FilmResult:
         )
         source = dataclasses.replace(scan.report.source, path=film.film)
         scan = dataclasses.replace(scan, report=dataclasses.replace(scan.report, source=source))
-        _write(scan, task, path)
-        return _result(scan, task, file_hash=file_hash, seconds=time.perf_counter() - started)
+        missing = _write(scan, task, path)
+        flags = scan.report.flags + tuple(f"no_{kind}" for kind in missing)
+        scan = dataclasses.replace(scan, report=dataclasses.replace(scan.report, flags=flags))
+        result = _result(scan, task, file_hash=file_hash, seconds=time.perf_counter() - started)
+        return dataclasses.replace(result, film=result.film | {"error": _in_a_line(missing.values(), film, path)})
     except Exception as error:  # the one place that may: a film must not stop the others
-        sentence = " ".join(in_words(error).replace(path, film.film).split())
-        return failed_result(task, sentence[:_MAX_ERROR_LENGTH], seconds=time.perf_counter() - started)
+        sentence = _in_a_line([in_words(error)], film, path)
+        return failed_result(task, sentence, seconds=time.perf_counter() - started)
 
 
-def _write(scan: Scan, task: Task, path: str) -> None:
-    """Write the film's files; those that are DICOM take patient and study from the film itself, at `path`."""
+def _in_a_line(sentences: Iterable[str], film: GivenFilm, path: str) -> str:
+    """Each sentence once, naming the film as the tables do."""
+    return " ".join(" ".join(dict.fromkeys(sentences)).replace(path, film.film).split())[:_MAX_ERROR_LENGTH]
+
+
+def _write(scan: Scan, task: Task, path: str) -> dict[str, str]:
+    """Write the film's files; those that are DICOM take patient and study from the film itself, at `path`.
+
+    Returns
+    -------
+    dict
+        The DICOM formats that can't be made of this film, and why.
+    """
     formats = task.recipe.film_formats
     filed = [name for name in formats if name in dicom_out.KINDS]
     others = [name for name in formats if name not in dicom_out.KINDS]
     writers.write(scan, task.out, formats=others, name=task.footing.name)
-    if filed:
-        found = dataclasses.replace(scan.report, source=dataclasses.replace(scan.report.source, path=path))
-        writers.write(dataclasses.replace(scan, report=found), task.out, formats=filed, name=task.footing.name)
+    source = dataclasses.replace(scan.report.source, path=path)
+    there = dataclasses.replace(scan, report=dataclasses.replace(scan.report, source=source))
+    missing = {}
+    for kind in filed:
+        try:
+            writers.write(there, task.out, formats=[kind], name=task.footing.name)
+        except NotForDicom as error:
+            missing[kind] = str(error)
+    return missing
 
 
 def _check_version(wanted: str) -> None:

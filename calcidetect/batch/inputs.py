@@ -6,6 +6,7 @@ A manifest is a CSV file with a header line and a column ``path``, relative to i
 
 from __future__ import annotations
 
+import codecs
 import csv
 import glob
 import os
@@ -69,7 +70,7 @@ def given_films(paths: StrPath | Iterable[StrPath], *, root: StrPath | None = No
     Raises
     ------
     ReadError
-        When a folder, pattern or manifest holds no films, or can't be read.
+        When a pattern or manifest holds no films, no folder of several does, or one can't be read.
     ConfigError
         When a film does not lie below `root`.
 
@@ -79,9 +80,19 @@ def given_films(paths: StrPath | Iterable[StrPath], *, root: StrPath | None = No
     ['a.dcm', 'b.png']
     """
     films: dict[str, GivenFilm] = {}
+    empty: list[ReadError] = []
     for path in listed_paths(paths):
-        for film in _films_of(Path(path)):
+        try:
+            found = tuple(_films_of(Path(path)))
+        except ReadError as error:
+            if not os.path.isdir(path):
+                raise
+            empty.append(error)
+            found = (GivenFilm(path=os.fspath(path), film=os.fspath(path)),)  # a failed row; the others are scanned
+        for film in found:
             films.setdefault(os.path.abspath(film.path), film)
+    if empty and len(empty) == len(films):
+        raise empty[0]
     return tuple(films.values()) if root is None else tuple(_below(Path(root), film) for film in films.values())
 
 
@@ -121,9 +132,9 @@ def _below(root: Path, film: GivenFilm) -> GivenFilm:
 
 def _listed(path: Path) -> Iterator[GivenFilm]:
     try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        with path.open(encoding=_encoding(path), errors="surrogateescape", newline="") as file:
             rows = list(_rows(file))
-    except (OSError, csv.Error) as error:
+    except (OSError, UnicodeError, csv.Error) as error:
         raise ReadError(f"{path} can't be read as a manifest: {getattr(error, 'strerror', None) or error}.") from error
     if not rows or "path" not in rows[0][1]:
         raise ReadError(f"{path} is no manifest of films; its first line must name a column 'path', with films below.")
@@ -133,6 +144,12 @@ def _listed(path: Path) -> Iterator[GivenFilm]:
         if seen.setdefault(film.path, film) != film:
             raise ReadError(f"{path}, line {line}, tells something else of {film.path} than a line before; keep one.")
         yield film
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8, or UTF-16 where the file begins as a spreadsheet's Unicode text does."""
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def _rows(file: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -150,6 +167,8 @@ def _rows(file: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
 def _manifest_film(cells: dict[str, str], *, place: str, folder: Path) -> GivenFilm:
     if not cells.get("path"):
         raise ReadError(f"{place}, names no film; fill in its path or take the line out.")
+    if "\0" in cells["path"]:
+        raise ReadError(f"{place}, names a film with a NUL in its path; save the manifest again as text.")
     path = os.fspath(folder / cells["path"])
     return GivenFilm(
         path=path,

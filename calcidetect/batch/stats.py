@@ -97,3 +97,5 @@ def _counts(tally: _Tally) -> Iterator[str]:
         if counts:
             yield f"{title}:"
             yield from (f"{count:>8}  {name}" for name, count in counts.most_common(_MAX_SHOWN))
+        if others := counts.most_common()[_MAX_SHOWN:]:
+            yield f"{sum(count for _, count in others):>8}  of {len(others)} other kinds"

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from calcidetect.errors import OutputError
+from calcidetect.errors import NotForDicom
 from calcidetect.types import Report, Scan
 
 KINDS = ("sr", "sc", "seg", "gsps")
@@ -93,6 +93,6 @@ def _plainly(path: str, kind: str) -> Iterator[None]:
             yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise OutputError(
+        raise NotForDicom(
             f"{path} has a header of which no {kind} can be made ({reason}); leave this format out."
         ) from error

@@ -15,6 +15,7 @@ from calcidetect.dicom_out.common import CREATOR, DESCRIPTION, identity, to_imag
 from calcidetect.dicom_out.header import file_under, film_header, nameless, side
 from calcidetect.drawing.overlay import lay_out_scan
 from calcidetect.drawing.strokes import Arrow, LayoutStyle, Text, arrow_polygon
+from calcidetect.errors import NotForDicom
 from calcidetect.types import Grid, Scan
 
 _WINDOW = ("WindowCenter", "WindowWidth")
@@ -40,6 +41,9 @@ def presentation_state(scan: Scan) -> Dataset:
         When the film is no DICOM file, is gone, or lacks what a PACS files by.
     """
     header = film_header(scan.report)
+    if int(header.get("SamplesPerPixel", 1)) != 1:
+        path = scan.report.source.path
+        raise NotForDicom(f"{path} is stored in colours, and a gsps is made of grey films; leave this format out.")
     film = _sound(nameless(header))
     layout, style = lay_out_scan(scan)
     grid = scan.radiograph.grid
@@ -71,6 +75,11 @@ def _sound(film: Dataset) -> Dataset:
     centers, widths = (_numbers(film.get(keyword)) for keyword in _WINDOW)
     if not len(centers) == len(widths) > 0 or not np.isfinite([*centers, *widths]).all() or min(widths) <= 0:
         _leave_out(film, (*_WINDOW, "WindowCenterWidthExplanation"))
+    told = film.get("WindowCenterWidthExplanation")
+    if told is not None and (1 if isinstance(told, str) else len(told)) != len(centers):
+        _leave_out(film, ("WindowCenterWidthExplanation",))
+    if "WindowCenter" in film:  # highdicom takes one or the other
+        _leave_out(film, ("VOILUTSequence",))
     if not np.isfinite([number for keyword in _RESCALE for number in _numbers(film.get(keyword))]).all():
         _leave_out(film, (*_RESCALE, "RescaleType"))
     return film

@@ -11,7 +11,7 @@ import re
 from pydicom import Dataset
 from pydicom.uid import UID
 
-from calcidetect.errors import OutputError, ReadError
+from calcidetect.errors import NotForDicom, OutputError, ReadError
 from calcidetect.reading.readers import read_header
 from calcidetect.types import Report
 
@@ -79,14 +79,16 @@ def film_header(report: Report) -> Dataset:
 
     Raises
     ------
+    NotForDicom
+        When the film is no DICOM file, is gone, or lacks what a PACS files by.
     OutputError
-        When the film is no DICOM file, is gone or another one by now, or lacks what a PACS files by.
+        When it is another one by now.
     """
     path = report.source.path
     try:
         header = read_header(path)
     except ReadError as error:
-        raise OutputError(
+        raise NotForDicom(
             f"{error} Results can't be filed in a PACS; choose other formats, or sc with --make-study."
         ) from error
     if str(header.get("SOPInstanceUID", "")) != report.source.sop_uid:
@@ -95,9 +97,9 @@ def film_header(report: Report) -> Dataset:
         value = str(header.get(keyword) or "")
         if not _UID.fullmatch(value) or len(value) > _MAX_UID_LENGTH:
             found = f"the {keyword} {value!r}" if value else f"no {keyword}"
-            raise OutputError(f"{path} has {found}, so nothing can refer to it in a PACS; export it again from there.")
+            raise NotForDicom(f"{path} has {found}, so nothing can refer to it in a PACS; export it again from there.")
     if header.SOPClassUID not in _FILM_CLASSES:
-        raise OutputError(f"{path} is of the class {UID(header.SOPClassUID).name}; no DICOM results are made of these.")
+        raise NotForDicom(f"{path} is of the class {UID(header.SOPClassUID).name}; no DICOM results are made of these.")
     return header
 
 

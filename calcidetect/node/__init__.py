@@ -71,7 +71,7 @@ def run_node(
     writers.check_formats(recipe.formats)
     with spool.opened(root):
         server = start_server(root, listener)
-        tell(f"{listener.title} listens on {listener.host}:{listener.port}; results go to {peer}")
+        tell(f"{listener.title} listens on {listener.host}:{server.server_address[1]}; results go to {peer}")
         with worker_processes(1, None) as worker, ThreadPoolExecutor(2) as pool:
             parts = [
                 pool.submit(_analyse, root, recipe, worker, stop=stop, retry_s=retry_s, tell=tell),

@@ -92,12 +92,14 @@ def _analyse(root: Path, film: Path, recipe: Recipe, executor: Executor | None) 
     )
     if not result.ok:
         return _give_up(root, film, result.film["error"])
-    for name in recipe.formats:
-        made = work / f"{result.name}{FORMATS[name].suffix}"
-        spool.put(root / spool.OUTBOX / made.name, made.read_bytes())
+    made = [path for name in recipe.formats if (path := work / f"{result.name}{FORMATS[name].suffix}").exists()]
+    if not made:
+        return _give_up(root, film, result.film["error"])
+    for path in made:
+        spool.put(root / spool.OUTBOX / path.name, path.read_bytes())
     spool.note(root, "analysed", film=film.stem, candidates=len(result.candidates))
     _remove(root, film)
-    return f"{film.stem}: {len(result.candidates)} candidates"
+    return " ".join([f"{film.stem}: {len(result.candidates)} candidates.", result.film["error"]]).rstrip(" .")
 
 
 def _count_try(film: Path) -> int:

@@ -185,6 +185,8 @@ def _check_kind(dataset: pydicom.Dataset) -> None:
     if modality not in _FILM_MODALITIES:
         kind = _OTHER_MODALITIES.get(modality, f"an object of modality {modality}")
         raise UnsupportedFilm(f"is {kind}, not a plain radiograph; give a CR, DX or similar film.")
+    if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
+        raise UnsupportedFilm("holds floating-point pixels, as maps do and films don't; export the film itself.")
     if "PixelData" not in dataset:
         if "SOPClassUID" not in dataset and "Rows" not in dataset:
             raise UnreadableFile("is no DICOM file, or its header is cut short; fetch the file again.")
@@ -310,6 +312,8 @@ def _apply_modality_lut(
 
 def _modality_table(dataset: pydicom.Dataset) -> tuple[npt.NDArray[np.float32], int]:
     item = dataset.ModalityLUTSequence[0]
+    if "LUTDescriptor" not in item or "LUTData" not in item:
+        raise UnreadableFile("has an empty modality LUT, which tells nothing of its values; export the film again.")
     size, first, _ = (int(value) for value in item.LUTDescriptor)
     data = item.LUTData
     if isinstance(data, bytes):

@@ -25,6 +25,14 @@ from calcidetect.types import Source
 
 _CMYK = "is CMYK, colours mixed for a printer; save it as a grey or RGB picture."
 
+SHOWN_TURNED = "shown_turned"
+"""Flag of a picture that asks its viewers to turn it; it is read as it is stored."""
+
+_EXIF, _EXIF_WITHIN, _ORIENTATION = b"Exif\0\0", 4096, 274
+
+MOST_EXPONENT = 50
+"""Of two, in the greatest absolute value of a film in floating-point numbers."""
+
 _Pixels = npt.NDArray[Any]
 
 
@@ -148,6 +156,7 @@ def read_picture(data: bytes, path: str) -> StoredFilm:
     header, stored = _decode(form, data)
     colours, valid = _split_alpha(stored)
     grey, valid = _drop_non_finite(to_grey(colours), valid)
+    grey = _within_reach(grey) if stored.dtype.kind == "f" else grey
     span = _span(stored.dtype, header.bits, grey)
     if header.white_is_zero:
         grey = np.float32(sum(span)) - grey
@@ -163,7 +172,7 @@ def read_picture(data: bytes, path: str) -> StoredFilm:
             "stored_type": str(stored.dtype),
             "samples": 1 if stored.ndim == 2 else stored.shape[2],
         },
-        flags=(COLOURED,) * is_coloured(colours),
+        flags=(COLOURED,) * is_coloured(colours) + (SHOWN_TURNED,) * (_exif_orientation(form, data) > 1),
     )
 
 
@@ -180,11 +189,27 @@ def _decode(form: _Format, data: bytes) -> tuple[_Header, _Pixels]:
         raise UnreadableFile(
             f"is damaged or cut short: its {form.name} data can't be decoded ({error}); fetch the file again."
         ) from error
+    if stored.ndim == 3 and stored.shape[1:] == (header.rows, header.cols):
+        stored = np.moveaxis(stored, 0, -1)  # colours one after the other
     if stored.shape[:2] != (header.rows, header.cols) or stored.ndim > 3 or stored.dtype.kind not in "buif":
         raise UnsupportedFilm(
             f"holds a {stored.shape} array of {stored.dtype}; save it as a grey 8- or 16-bit picture."
         )
     return header, stored
+
+
+def _exif_orientation(form: _Format, data: bytes) -> int:
+    """How viewers turn the picture, 1 for as stored: by the TIFF header that the file is, or that a JPEG holds."""
+    start = 0 if form is _TIFF else data.find(_EXIF, 0, _EXIF_WITHIN) + len(_EXIF)
+    if start == len(_EXIF) - 1:
+        return 1
+    import tifffile  # noqa: PLC0415 - heavy, and few pictures tell
+
+    try:
+        with tifffile.TiffFile(io.BytesIO(data[start:])) as tiff:
+            return int(tiff.pages.first.tags[_ORIENTATION].value)
+    except DAMAGE:
+        return 1
 
 
 def _split_alpha(stored: _Pixels) -> tuple[_Pixels, npt.NDArray[np.bool_]]:
@@ -206,6 +231,12 @@ def _drop_non_finite(grey: FloatImage, valid: Mask) -> tuple[FloatImage, Mask]:
     if not finite.any():
         raise UnreadableFile("holds no finite pixel value; export the film again.")
     return np.where(finite, grey, grey[finite].min()), valid & finite
+
+
+def _within_reach(grey: FloatImage) -> FloatImage:
+    """Values whose squares float32 can't hold, times a power of two, which changes nothing else."""
+    exponent = int(np.frexp(np.abs(grey).max())[1])
+    return grey if abs(exponent) <= MOST_EXPONENT else np.ldexp(grey, -exponent)
 
 
 def _span(dtype: np.dtype[np.generic], bits: int, grey: npt.NDArray[np.float32]) -> tuple[float, float]:

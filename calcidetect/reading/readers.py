@@ -270,6 +270,8 @@ def _check_file(path: Path) -> None:
     if stat.S_ISDIR(found.st_mode):
         if not os.access(path, os.R_OK | os.X_OK):
             raise UnreadableFile("is a folder that can't be listed; check its permissions.")
+        if next(_walk(path, set()), None) is None:
+            raise UnreadableFile("is a folder without films; give one with DICOM, PNG, JPEG or TIFF files.")
         raise UnreadableFile("is a folder; name a file in it, or scan the folder.")
     if not stat.S_ISREG(found.st_mode):
         raise UnreadableFile("is no regular file; copy the film to one.")

@@ -11,6 +11,7 @@ from calcidetect.candidates.score import tables_of
 from calcidetect.refit.leaves import refitted
 from calcidetect.refit.material import read_films
 from calcidetect.refit.trial import Trial, held_out
+from calcidetect.review.run_folder import RunFolder, is_run_folder
 from calcidetect.trees import tables_json
 from calcidetect.writers import write_bytes
 
@@ -47,6 +48,9 @@ def refit_scores(
     CalcidetectError
         When a folder can't be read, or the tables can't be written.
     """
+    for folder in folders:
+        if is_run_folder(Path(folder)):
+            RunFolder(Path(folder), root=None if root is None else Path(root)).refuse_to_replace(Path(out))
     films, left_out, config = read_films([Path(folder) for folder in folders], root=root, progress=progress)
     shipped = tables_of(config.score.tables)
     trial = held_out(films, shipped, scored_by=partial(tables_of, config.score.tables), left_out=left_out)

@@ -88,6 +88,7 @@ def read_films(
     EvaluationError
         When a folder holds no results, or no reviewed film can be scanned.
     """
+    folders = list({os.path.realpath(folder): folder for folder in folders}.values())
     for folder in folders:
         if not is_run_folder(folder):
             raise EvaluationError(f"{folder} holds no results of calcidetect scan; give a folder of reviewed films.")
@@ -107,7 +108,8 @@ def read_films(
         if progress:
             progress(number, len(done))
     if not films:
-        raise EvaluationError("No film is marked as reviewed and can be read; decide on films with calcidetect review.")
+        why = trouble[-1] if done else "No film is marked as reviewed; decide on films with calcidetect review."
+        raise EvaluationError(f"No reviewed film can be used. {why}")
     return films, trouble, config
 
 

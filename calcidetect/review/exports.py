@@ -67,7 +67,8 @@ def write_export(form: str, folder: RunFolder, decisions: DecisionStore, to: Pat
     Raises
     ------
     ConfigError
-        For an unknown export, or one whose library is not installed.
+        For an unknown export, or one whose library is not installed; where a film or the run's own files would be
+        replaced.
     OutputError
         When nothing can be written.
     """
@@ -77,6 +78,7 @@ def write_export(form: str, folder: RunFolder, decisions: DecisionStore, to: Pat
         return _write_reports(verified_reports(reviewed_films(folder, decisions), folder), to)
     name, _, data = export(form, folder, decisions)
     path = to / name if os.path.isdir(to) else to
+    folder.refuse_to_replace(path)
     write_bytes(path, data)
     return (path,)
 

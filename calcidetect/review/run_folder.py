@@ -6,17 +6,21 @@ import contextlib
 import json
 import os
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from calcidetect.batch.journal import JOURNAL_FILE, JOURNAL_FORMAT
 from calcidetect.batch.results import FilmResult, Outline
+from calcidetect.batch.run_files import RUN_FORMATS, run_file_names
 from calcidetect.batch.stored_results import StoredResults, plainly, read_only
 from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.config import Config
 from calcidetect.errors import ConfigError, OutputError, ReadError
+from calcidetect.review.decisions import DECISIONS_FILE
 from calcidetect.types import LOOKS, TRACHEAL, Candidate
+from calcidetect.writers import FORMATS
 
 MOST_CANDIDATES = 400
 """Candidates of a film that the page gets, by score; a run with ``--min-score 0`` has more than anyone looks at."""
@@ -126,6 +130,24 @@ class RunFolder:
                 "give the folder that films are named from as --root DIR."
             )
         return path
+
+    def refuse_to_replace(self, path: Path) -> None:
+        """Raise ConfigError when a file to be written is a film, or holds results or decisions of this run."""
+        real, own = os.path.realpath(path), os.path.realpath(self.folder)
+        films = self.run().films.values()
+        if os.path.dirname(real) == own and os.path.basename(real) in _names_of(films):
+            raise ConfigError(f"{path} belongs to the run in {self.folder}; give another name.")
+        root = self._root or Path()
+        if os.path.exists(real) and any(os.path.realpath(root / film.name) == real for film in films):
+            raise ConfigError(f"{path} is one of the films; give another name.")
+
+
+def _names_of(films: Iterable[ReviewFilm]) -> set[str]:
+    """Names of all files that a scan and its readers may have left in a folder."""
+    of_all = run_file_names(tuple(RUN_FORMATS), identified=True)
+    journals = (f"{name}{ending}" for name in (JOURNAL_FILE, DECISIONS_FILE) for ending in ("", "-wal", "-shm"))
+    of_films = (f"{film.result.name}{form.suffix}" for film in films for form in FORMATS.values())
+    return {*of_all, *journals, *of_films}
 
 
 def is_run_folder(path: Path) -> bool:

@@ -39,6 +39,9 @@ TRUTH_VERSION = 1
 FULL_SCALE = 65535
 PNG_LEVEL = 4
 
+MOST_DEPOSITS = 500
+"""In a film: four hundred fit into a large chest film, and each takes tens of tries."""
+
 BONE_GAP_MM = 2.0
 """Where the program looks for soft tissue itself, it keeps this far from its bone mask."""
 SKIN_GAP_MM = 1.0
@@ -76,6 +79,8 @@ class Recipe:
         if self.copies < 1:
             raise ConfigError(f"The number of copies must be 1 or more, got {self.copies}.")
         low, high = self.count
+        if high > MOST_DEPOSITS:
+            raise ConfigError(f"A film takes {MOST_DEPOSITS} deposits at most, got {high}.")
         if not 1 <= low <= high:
             raise ConfigError(f"The count of deposits must be two numbers, 1 <= LOW <= HIGH, got {low} {high}.")
         readers.check_spacing(self.spacing_mm)
@@ -177,12 +182,17 @@ def _simulated(film: str, target: Path, recipe: Recipe, soft: Mapping[str, Annot
         raise
     except CalcidetectError as error:
         return Simulated(source=film, error=str(error))
-    return Simulated(source=film, records=(*copies, *clean), remarks=_remarks(scene, copies))
+    return Simulated(source=film, records=(*copies, *clean), remarks=_remarks(scene, copies, recipe))
 
 
-def _remarks(scene: _Scene, copies: Sequence[Record]) -> tuple[str, ...]:
+def _remarks(scene: _Scene, copies: Sequence[Record], recipe: Recipe) -> tuple[str, ...]:
     name = scene.radiograph.source.path
-    remarks = [f"{name}: no room for deposits in {record['film']}." for record in copies if not record["deposits"]]
+    least = recipe.count[0]
+    remarks = [
+        f"{name}: room for {len(record['deposits']) or 'no'} deposits in {record['film']}, {least} or more were wanted."
+        for record in copies
+        if len(record["deposits"]) < least
+    ]
     if scene.mm_basis == "nominal":
         remarks.append(f"{name} has no pixel spacing; sizes rest on a pitch of {scene.mm_px:.3g} mm, which is assumed.")
     if inversion_log_odds(scene.radiograph.pixels) >= INVERTED_FROM:
