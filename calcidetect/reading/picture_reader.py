@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import struct
 import warnings
 from collections.abc import Callable
@@ -205,11 +206,16 @@ def _exif_orientation(form: _Format, data: bytes) -> int:
         return 1
     import tifffile  # noqa: PLC0415 - heavy, and few pictures tell
 
+    log = logging.getLogger("tifffile")
+    before = log.level
+    log.setLevel(logging.CRITICAL)  # it complains of a header without a picture
     try:
         with tifffile.TiffFile(io.BytesIO(data[start:])) as tiff:
             return int(tiff.pages.first.tags[_ORIENTATION].value)
     except DAMAGE:
         return 1
+    finally:
+        log.setLevel(before)
 
 
 def _split_alpha(stored: _Pixels) -> tuple[_Pixels, npt.NDArray[np.bool_]]:
