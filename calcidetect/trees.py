@@ -2,7 +2,7 @@
 
 A decision table (an oblivious tree) asks the same questions of every sample, one per level, and reads its answer from a
 table; a sum of a hundred of them is a log-odds. Fitting is done by the scripts in ``benchmarks/``, which write the JSON
-files in ``calcidetect/data``.
+files in ``calcidetect/data``; `calcidetect.refit` moves the answers of the scorer's.
 """
 
 from __future__ import annotations

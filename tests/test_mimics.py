@@ -1,13 +1,15 @@
 """What is bright and no deposit."""
 
+import ast
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from films import radiograph_of
 
-from calcidetect.anatomy import regions
+from calcidetect.anatomy import regions, zones
 from calcidetect.anatomy.regions import Mimic, Region
 from calcidetect.anatomy.thorax import INNER_AREAS
 from calcidetect.candidates import mimics
@@ -83,6 +85,19 @@ def test_mimics_of_every_region_have_a_label_and_bounds_of_measures_that_exist(n
         assert mimic.label != MARK
         assert set(mimic.bounds) <= measured
         assert all(low < high for low, high in mimic.bounds.values())
+
+
+@pytest.mark.parametrize("name", regions.NAMES)
+def test_mimics_lie_in_areas_that_zones_can_name(name):
+    frames = Path(zones.__file__).parent.glob("*.py")
+    words = {node.value for path in frames for node in ast.walk(ast.parse(path.read_text())) if _is_text(node)}
+    for mimic in regions.get(name).mimics:
+        named = {area.removeprefix("growing ").removeprefix("base of the ") for area in mimic.areas}
+        assert named <= {*words, *regions.NAMES}
+
+
+def _is_text(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 BETWEEN_LUNGS = ("mediastinum", "heart")

@@ -201,11 +201,11 @@ def test_window_keeps_the_order_of_grey_and_does_not_depend_on_offset_and_gain()
     assert np.abs(shown.astype(int) - again).max() <= 1  # rounding
 
 
-@pytest.mark.parametrize("middle", [500, 1200, 2500])
+@pytest.mark.parametrize("middle", [500, 2500])
 def test_window_brings_dark_and_bright_films_towards_a_middle_grey(middle):
     pixels = np.interp(np.linspace(0, 1, 10_000), [0, 0.5, 1], [0, middle, 4000]).reshape(100, 100)
     linear = 255 * middle / 4000
-    assert abs(np.median(display_window(film(pixels))) - 107) < abs(linear - 107) or abs(linear - 107) < 3
+    assert abs(np.median(display_window(film(pixels))) - 107) < abs(linear - 107)
 
 
 def test_padding_is_black_whatever_it_holds():

@@ -27,7 +27,7 @@ AIR_APART = 0.1
 
 def lateral_side(body: Mask, field: Field) -> str:
     """The side of the picture on which a shoulder's skin is: ``left``, ``right``, or empty where air does not tell."""
-    air = field.air & field.mask
+    air = field.air
     if air.sum() < LEAST_AIR * field.mask.sum() or not body.any():
         return ""
     apart = np.nonzero(air)[1].mean() - np.nonzero(body)[1].mean()

@@ -133,7 +133,7 @@ def _find_air(unit: FloatImage, inside: Mask, *, pixel_mm: float, settings: Expo
     """
     smooth = ops.gaussian(unit, max(0.6, settings.smoothing_mm / pixel_mm))
     least, window = settings.min_gap_mm2 / pixel_mm**2, settings.air_window_mm / pixel_mm
-    small, small_inside = ops.halve(smooth), ops.halve(inside.astype(np.float32)) >= 0.5
+    small, small_inside = ops.halve(smooth), ops.halve_mask(inside)
     slope = ops.steepness(ops.smooth(ops.halve(unit), FLATNESS_MM / pixel_mm / 2)) / np.float32(2 * pixel_mm)
     core = _air_cores(small, slope, small_inside, rim_px=RIM_MM / pixel_mm / 2, least_area=least / 4)
     if not core.any():
