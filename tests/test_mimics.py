@@ -92,7 +92,7 @@ def test_mimics_lie_in_areas_that_zones_can_name(name):
     frames = Path(zones.__file__).parent.glob("*.py")
     words = {node.value for path in frames for node in ast.walk(ast.parse(path.read_text())) if _is_text(node)}
     for mimic in regions.get(name).mimics:
-        named = {area.removeprefix("growing ").removeprefix("base of the ") for area in mimic.areas}
+        named = {area.removeprefix("growing ") for area in mimic.areas}
         assert named <= {*words, *regions.NAMES}
 
 
