@@ -93,7 +93,7 @@ def timed(films: Path | list[Path], out: Path, **way: Any) -> tuple[float, int]:
     """Seconds of a run, and its number of films."""
     formats = way.pop("formats", ())
     started = time.monotonic()
-    results = scan_films(films, out, Recipe(spacing_mm=PIXEL_MM, formats=formats), **way)
+    results = scan_films(films, out, recipe=Recipe(spacing_mm=PIXEL_MM, formats=formats), **way)
     assert all(result.ok for result in results)
     return time.monotonic() - started, len(results)
 
@@ -143,12 +143,12 @@ def resume(scratch: Path, count: int) -> Figures:
     recipe = Recipe(spacing_mm=PIXEL_MM, formats=())
     _record_all(films, out, recipe)
     clocks = [(time.monotonic(), time.process_time())]
-    results = scan_films(films, out, recipe, resume=True, jobs=2)
+    results = scan_films(films, out, recipe=recipe, resume=True, jobs=2)
     clocks.append((time.monotonic(), time.process_time()))
     for film in films.iterdir():
         os.utime(film, (0, 0))
     clocks.append((time.monotonic(), time.process_time()))
-    assert len(scan_films(films, out, recipe, resume=True, jobs=2)) == count
+    assert len(scan_films(films, out, recipe=recipe, resume=True, jobs=2)) == count
     clocks.append((time.monotonic(), time.process_time()))
     write_run_files(out, results, formats=("png",), identified=False)
     clocks.append((time.monotonic(), time.process_time()))

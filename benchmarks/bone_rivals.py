@@ -147,13 +147,15 @@ def cut(film: Reduced) -> np.ndarray:
 
 def shipped(working: Radiograph, field: Field) -> np.ndarray:
     settings = Config().bone
-    return bone.segment_bone(working, field, film_planes(working, field, pixel_mm=settings.pixel_mm), settings).bone
+    return bone.segment_bone(
+        working, field, planes=film_planes(working, field, pixel_mm=settings.pixel_mm), settings=settings
+    ).bone
 
 
 def first_guess(working: Radiograph, field: Field) -> np.ndarray:
     """The program's pixel classifier without revision."""
     planes = film_planes(working, field, pixel_mm=Config().bone.pixel_mm)
-    chance = table_probability(planes.values, planes.body, bone.shipped_tables().guess)
+    chance = table_probability(planes.values, planes.body, tables=bone.shipped_tables().guess)
     return _tidied(ops.resize_linear(chance, working.grid.shape) > 0.5, working, field)
 
 

@@ -101,7 +101,7 @@ def film_sides(path: Path, pitch_mm: float) -> list[Side]:
     working, field, *_ = pipeline.find_region(with_pitch(readers.load(path), pitch_mm), Config())
     settings = Config().bone
     coarse = film_planes(working, field, pixel_mm=settings.pixel_mm)
-    anatomy = bone.segment_bone(working, field, coarse, settings)
+    anatomy = bone.segment_bone(working, field, planes=coarse, settings=settings)
     lung = bone.lung_probability(coarse)
     apexes, middle, width = lung_frame(lung, coarse.pixel_mm)
     fine = film_planes(working, field, pixel_mm=PIXEL_MM)

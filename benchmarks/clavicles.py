@@ -67,7 +67,7 @@ def coarse_truth(side: Side) -> np.ndarray:
 
 def guessed(side: Side, tables: BoostedTables, shapes: Shapes) -> Guess:
     values = coarse_values(side)
-    chance = table_probability(values, np.ones(values["level"].shape, bool), tables)
+    chance = table_probability(values, np.ones(values["level"].shape, bool), tables=tables)
     return Guess(chance=chance, outline=fitted(chance, shapes))
 
 
@@ -75,7 +75,7 @@ def revised_values(side: Side, guess: Guess) -> dict[str, np.ndarray]:
     """Planes of a side, of the guess around each pixel, and of its place in the fitted outline's frame."""
     values = dict(zip(side.names, side.planes.astype(np.float32), strict=True))
     shape = side.planes.shape[1:]
-    context = context_features(guess.chance, np.ones(guess.chance.shape, bool), COARSE_MM)
+    context = context_features(guess.chance, np.ones(guess.chance.shape, bool), pixel_mm=COARSE_MM)
     context |= around(context["guess_mean1.6"], GUESS_AROUND_MM, COARSE_MM, "guess")
     values |= {name: ops.resize_linear(plane, shape) for name, plane in context.items()}
     outline = _finer(guess.outline)
@@ -99,7 +99,7 @@ def _finer(outline: np.ndarray) -> np.ndarray:
 def found(side: Side, guess: Guess, tables: BoostedTables) -> np.ndarray:
     """The clavicle in the matrix of the masks: the largest part more likely than not, without holes."""
     values = revised_values(side, guess)
-    chance = table_probability(values, values["depth"] > -REACH_MM, tables)
+    chance = table_probability(values, values["depth"] > -REACH_MM, tables=tables)
     mask = ops.resize_linear(chance, side.truth.shape) > 0.5
     return ops.fill_holes(largest_part(mask), mask.size)
 

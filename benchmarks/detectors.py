@@ -48,8 +48,8 @@ def run(detector: str, films: Sequence[GivenFilm], out: Path, *, jobs: int) -> N
             for task, result, trouble in run_tasks(_mark, tasks, executor=executor)
         }
     results = [done[task.name] for task in tasks]
-    writers.write_table(out / FILMS_TABLE, FILM_COLUMNS, [result.film for result in results])
-    writers.write_table(out / CANDIDATES_TABLE, CANDIDATE_COLUMNS, [row for r in results for row in r.candidates])
+    writers.write_table(out / FILMS_TABLE, FILM_COLUMNS, rows=[result.film for result in results])
+    writers.write_table(out / CANDIDATES_TABLE, CANDIDATE_COLUMNS, rows=[row for r in results for row in r.candidates])
     (out / RUN_FILE).write_text(json.dumps({"min_score": 0}), encoding="ascii")
 
 

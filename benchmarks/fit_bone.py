@@ -199,12 +199,12 @@ def mask_samples(body: np.ndarray, mask: np.ndarray, rng: np.random.Generator, *
 def guess(scene: Scene, tables_text: str) -> np.ndarray:
     """What the guessing tables make of a scene: float32 (rows, cols)."""
     values = dict(zip(scene.names, scene.planes.astype(np.float32), strict=True))
-    return table_probability(values, scene.body, parse_tables(tables_text))
+    return table_probability(values, scene.body, tables=parse_tables(tables_text))
 
 
 def context_samples(scene: Scene, tables_text: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Context features of a scene's samples, float32 (n, m), and their names."""
-    context = context_features(guess(scene, tables_text), scene.body, Config().bone.pixel_mm)
+    context = context_features(guess(scene, tables_text), scene.body, pixel_mm=Config().bone.pixel_mm)
     return scene.samples(np.stack(list(context.values()))), tuple(context)
 
 

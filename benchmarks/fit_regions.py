@@ -140,7 +140,7 @@ def learn_words(films: list[Film], *, copies: int = 4) -> tuple[Vector, ...]:
     for side in region_model.PATCH_SIDES:
         drawn = []
         for _, pixels, body, _ in (copy for film in films for copy in copies_of(film, copies)):
-            found = region_model.body_patches(pixels, body, side)
+            found = region_model.body_patches(pixels, body, side=side)
             found = found.reshape(-1, found.shape[-1])
             drawn.append(found[rng.choice(len(found), PATCHES_A_COPY)])
         model = MiniBatchKMeans(WORDS, random_state=0, n_init=1, batch_size=2048).fit(np.concatenate(drawn))
@@ -193,7 +193,7 @@ def fit(samples: Samples, words: tuple[Vector, ...]) -> RegionModel:
     prototypes = films[samples.copy == 0]
     width = float(LIKENESS_WIDTH * np.sqrt(films.var(axis=0).sum()))
     basis = whitening(prototypes, width)
-    alike = region_model.likeness(films, prototypes, width)[:, :-1] @ basis
+    alike = region_model.likeness(films, prototypes, width=width)[:, :-1] @ basis
     looks = LogisticRegression(C=SLACK, max_iter=200).fit(alike, samples.look, sample_weight=samples.weight)
     mean_size = np.average(samples.size, weights=samples.weight)
     size = ridge(alike, samples.size - mean_size, samples.weight / samples.weight.mean())
@@ -224,7 +224,7 @@ def projection(samples: Samples) -> tuple[Vector, Vector]:
 
 def whitening(prototypes: Vector, width: float) -> np.ndarray:
     """Combinations of the likenesses to prototypes that make a penalty on weights one on the function's roughness."""
-    values, vectors = np.linalg.eigh(region_model.likeness(prototypes, prototypes, width)[:, :-1])
+    values, vectors = np.linalg.eigh(region_model.likeness(prototypes, prototypes, width=width)[:, :-1])
     kept = values > 1e-4
     return vectors[:, kept] / np.sqrt(values[kept])
 

@@ -258,7 +258,7 @@ def own_soft_tissue(radiograph: Radiograph, tables: bone.BoneTables) -> tuple[np
     if not field.body.any():
         return np.zeros(radiograph.grid.shape, bool), 1.0
     planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
-    anatomy = bone.segment_bone(working, field, planes, config.bone, tables=tables)
+    anatomy = bone.segment_bone(working, field, planes=planes, settings=config.bone, tables=tables)
     pixel_mm = working.grid.nominal_mm
     clear = (anatomy.bone_probability < NO_BONE) & (anatomy.lung_probability < NO_LUNG)
     apart = (anatomy.bone_distance_px * pixel_mm > BONE_GAP_MM) & (anatomy.skin_distance_px * pixel_mm > 1)
@@ -297,7 +297,7 @@ def scan(radiograph: Radiograph, tables: bone.BoneTables, truths, ignore, pixel_
     """Generate and measure candidates: feature names, features, and which deposit each hits."""
     config = Config()
     working, field = working_film(radiograph, config)
-    found = pipeline.find(working, field, config, tables=tables)
+    found = pipeline.find(working, field, config=config, tables=tables)
     labels, features = found.labels, found.features
     places = candidate_places(labels, working.grid)
     hit = hits(places, truths, pixel_mm=pixel_mm)

@@ -52,10 +52,12 @@ def film_blobs_of(radiograph: Radiograph, film: AnnotatedFilm, bone_folder: Path
     config = Config()
     working, field = working_film(radiograph, config)
     planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
-    anatomy = bone.segment_bone(working, field, planes, config.bone, tables=bone_tables(bone_folder, film.fold))
-    blobs, pixel_mm = film_blobs(working, anatomy, config.detect), working.grid.nominal_mm
-    seeds = detect.find_seeds(blobs, anatomy, config.detect, pixel_mm=pixel_mm)
-    features = detect.measured_seeds(seeds, blobs, anatomy, pixel_mm=pixel_mm)
+    anatomy = bone.segment_bone(
+        working, field, planes=planes, settings=config.bone, tables=bone_tables(bone_folder, film.fold)
+    )
+    blobs, pixel_mm = film_blobs(working, anatomy, settings=config.detect), working.grid.nominal_mm
+    seeds = detect.find_seeds(blobs, anatomy, settings=config.detect, pixel_mm=pixel_mm)
+    features = detect.measured_seeds(seeds, blobs, anatomy=anatomy, pixel_mm=pixel_mm)
     places = working.grid.to_source(np.stack([seeds.rows, seeds.cols], axis=1).astype(float))
     radius = seeds.sigma * RADIUS_PER_SIGMA / working.grid.step[0]
     truths = truths_of(deposits, film)

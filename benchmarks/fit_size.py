@@ -133,7 +133,7 @@ def sample_of(radiograph: Radiograph, *, region: str, fold: int | None, whole: b
         region=region,
         fold=fold,
         whole=whole,
-        features=film_size.size_features(working, field, look),
+        features=film_size.size_features(working, field, look=look),
         change=float(np.log(true_mm / assumed_mm)),
     )
 

@@ -163,7 +163,7 @@ class _Serial:
     def rate(self) -> Figures:
         some = self._films[:: max(1, len(self._films) // SERIAL_FILMS)][:SERIAL_FILMS]
         clock, busy = time.monotonic(), time.process_time()
-        scan_films(some, self._scratch, Recipe(spacing_mm=PIXEL_MM, min_score=MIN_SCORE), executor=Here())
+        scan_films(some, self._scratch, recipe=Recipe(spacing_mm=PIXEL_MM, min_score=MIN_SCORE), executor=Here())
         seconds, cpu_s = time.monotonic() - clock, time.process_time() - busy
         return {"serial_films_per_s": len(some) / seconds, "serial_cpu_s_per_film": cpu_s / len(some)}
 

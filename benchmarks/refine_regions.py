@@ -65,7 +65,7 @@ def taught(model: RegionModel, films: Samples, others: Samples) -> RegionModel:
     change[:, look] = np.maximum(rivals + LEAD - said[:, look], 0)
     change[:, -1] = films.size - said[:, -1]
     alike, alike_stay, rough = (
-        region_model.likeness(known, prototypes, model.width)[:, :-1].astype(float)
+        region_model.likeness(known, prototypes, width=model.width)[:, :-1].astype(float)
         for known in (own, np.concatenate([stay, model.prototypes]), prototypes)
     )
     known = alike.T @ alike + STAY * alike_stay.T @ alike_stay + PENALTY * rough

@@ -178,13 +178,17 @@ def _measured(
     ignore: Sequence[Box] = (),
 ) -> Sample | None:
     working, field, region = film
-    found = pipeline.find(working, field, Config())
+    found = pipeline.find(working, field, config=Config())
     if not found.features or not len(next(iter(found.features.values()))):
         return None
     measured = found.scored(scorer.tables_of("", region.name)).features
     score, points = measured["score"], centres(found.labels)
-    where = zones.find_zones(points, working, field, found.anatomy, region=region.name, thorax=found.thorax)
-    kinds = mimics.label_kinds(points, measured, working, field, found.anatomy, region=region, areas=where.areas)
+    where = zones.find_zones(
+        points, working, field=field, anatomy=found.anatomy, region=region.name, thorax=found.thorax
+    )
+    kinds = mimics.label_kinds(
+        points, measured, radiograph=working, field=field, anatomy=found.anatomy, region=region, areas=where.areas
+    )
     truths = [_truth(deposit) for deposit in deposits]
     places = candidate_places(found.labels, working.grid)
     deposit = hits(places, truths, pixel_mm=pixel_mm) if truths else np.full(len(score), FALSE)

@@ -94,20 +94,20 @@ def time_steps(film: Radiograph, runs: int) -> dict[str, float]:
 
     working, field, place, *_ = timed("field", lambda: pipeline.find_region(film, config))
     planes = timed("planes", lambda: film_planes(working, field, pixel_mm=config.bone.pixel_mm))
-    anatomy = timed("bone", lambda: bone.segment_bone(working, field, planes, config.bone))
-    tissue = timed("background", lambda: background.estimate_background(working, anatomy, config.background))
-    blobs = timed("blobs", lambda: film_blobs(working, anatomy, config.detect))
-    labels = timed("detect", lambda: detect.find_candidates(working, anatomy, blobs, config.detect))
+    anatomy = timed("bone", lambda: bone.segment_bone(working, field, planes=planes, settings=config.bone))
+    tissue = timed("background", lambda: background.estimate_background(working, anatomy, settings=config.background))
+    blobs = timed("blobs", lambda: film_blobs(working, anatomy, settings=config.detect))
+    labels = timed("detect", lambda: detect.find_candidates(working, anatomy, blobs=blobs, settings=config.detect))
     learnt = {"radiograph": working, "field": field, "planes": planes, "anatomy": anatomy}
     thorax = timed("thorax", lambda: find_thorax(anatomy, pixel_mm=working.grid.nominal_mm))
     learnt |= {"background": tissue, "blobs": blobs, "thorax": thorax}
     tables = score.tables_of("", place.name)
     features = timed("measure", lambda: candidate_features(labels, **learnt))
     features["score"] = timed("score", lambda: score.scores(features, tables))
-    film_parts = (working, field, anatomy)
-    points = centres(labels)
-    where = timed("zones", lambda: zones.find_zones(points, *film_parts, region=place.name, thorax=thorax))
-    timed("mimics", lambda: mimics.label_kinds(points, features, *film_parts, region=place, areas=where.areas))
+    points, parts = centres(labels), {"field": field, "anatomy": anatomy}
+    where = timed("zones", lambda: zones.find_zones(points, working, **parts, region=place.name, thorax=thorax))
+    of_film = {"radiograph": working, **parts, "region": place, "areas": where.areas}
+    timed("mimics", lambda: mimics.label_kinds(points, features, **of_film))
     scan = timed("whole scan", lambda: pipeline.scan(film, config=config))
     timed("overlay and its PNG", lambda: overlay.encode_png(overlay.draw_scan(scan)))
     return seconds

@@ -53,7 +53,7 @@ def judged(trial: Trial, material: Material, results: Path, *, jobs: int, draws:
     print(f"{results.name}: {time.monotonic() - started:.0f} s", file=sys.stderr)
     if trial.out is None:
         return _judged_baseline(results, material.truth, draws=min(draws, BASELINE_DRAWS))
-    evaluation = evaluate_results(results, material.truth, trial.out, masks=material.masks, draws=draws)
+    evaluation = evaluate_results(results, material.truth, out=trial.out, masks=material.masks, draws=draws)
     figures = _without(evaluation, SINGLY) | {"bone": evaluation["bone"]["regions"]}
     return figures, _read_curve(trial.out / "froc.csv")
 

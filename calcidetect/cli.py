@@ -87,7 +87,7 @@ def _scan_films(args: argparse.Namespace, way: dict[str, Any]) -> int:
             dicomweb.check_paths(args.paths)
         fetched = dicomweb.fetch_films(args.paths, args.out)
         with _progress() as progress:
-            results = scan_films(fetched.paths, args.out, recipe, **way, executor=executor, progress=progress)
+            results = scan_films(fetched.paths, args.out, recipe=recipe, **way, executor=executor, progress=progress)
     done = [(result.ok, len(result.candidates), bool(result.film["error"])) for result in results]
     scanned, candidates, troubled = (sum(numbers) for numbers in zip(*done, strict=True)) if done else (0, 0, 0)
     if args.stats:
@@ -96,7 +96,7 @@ def _scan_films(args: argparse.Namespace, way: dict[str, Any]) -> int:
         _say("\n".join(summary(results)))
     _say(f"{scanned} of {len(done)} films scanned, {candidates} candidates; results in {args.out}")
     if args.send_back:
-        _say(f"{dicomweb.send_back(fetched, results, args.out, root=args.root)} DICOM results sent back")
+        _say(f"{dicomweb.send_back(fetched, results, out=args.out, root=args.root)} DICOM results sent back")
     _say(NOTICE)
     return EXIT_SOME_FAILED if troubled else EXIT_OK
 
@@ -112,7 +112,7 @@ def _dry_run(args: argparse.Namespace, way: dict[str, Any]) -> int:
     if any(path.startswith(SCHEME) for path in args.paths):
         raise ConfigError(f"Films behind {SCHEME} can't be looked at without fetching them; leave --dry-run out.")
     with _bar() as advance:
-        looks = look_at_many(args.paths, args.out, _scan_recipe(args), **way, progress=advance)
+        looks = look_at_many(args.paths, args.out, recipe=_scan_recipe(args), **way, progress=advance)
     for look in looks:
         named = look.note if look.note.startswith(look.film) else f"{look.film}: {look.note}".removesuffix(": ")
         _say(f"{look.fate:<10}  {_one_line(named)}")
@@ -315,7 +315,7 @@ def _phantom(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     from calcidetect.evaluation import evaluate_results, table
 
-    _say(table(evaluate_results(args.results, args.truth, args.out, masks=args.masks, seed=args.seed)))
+    _say(table(evaluate_results(args.results, args.truth, out=args.out, masks=args.masks, seed=args.seed)))
     _say(f"Numbers and pictures in {args.out}")
     return EXIT_OK
 
@@ -387,7 +387,7 @@ def _export(folder: RunFolder, args: argparse.Namespace) -> int:
     from calcidetect.review.decisions import DecisionStore
     from calcidetect.review.exports import write_export
 
-    for path in write_export(args.export, folder, DecisionStore(folder.folder), Path(args.to)):
+    for path in write_export(args.export, folder, decisions=DecisionStore(folder.folder), to=Path(args.to)):
         _say(str(path))
     return EXIT_OK
 

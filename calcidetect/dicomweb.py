@@ -119,7 +119,7 @@ def fetch_films(paths: Sequence[str], out: str | os.PathLike[str]) -> Fetched:
 
 
 def send_back(
-    fetched: Fetched, results: Iterable[FilmResult], out: str | os.PathLike[str], *, root: str | None = None
+    fetched: Fetched, results: Iterable[FilmResult], *, out: str | os.PathLike[str], root: str | None = None
 ) -> int:
     """Store the DICOM results of fetched films on the servers that these came from, and count them.
 

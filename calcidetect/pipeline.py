@@ -114,15 +114,25 @@ def scan(
     given = None if region == "auto" else regions.get(region)
     working, field, place, trouble, turns = find_region(radiograph, config, given=given)
     tables = score.tables_of(config.score.tables, place.name)
-    upright = (turned(working, turns), turned(field, turns))
-    found = find(*upright, config)
+    upright, upright_field = turned(working, turns), turned(field, turns)
+    found = find(upright, upright_field, config=config)
     words = {UNLIKE, COLOURED} & {*trouble, *radiograph.flags}
     refused = given is None and bool(words or not found.anatomy.bone.any())
     if refused:
         found = found.without_candidates()
     found, points = found.scored(tables), centres(found.labels)
-    where = zones.find_zones(points, *upright, found.anatomy, region=place.name, thorax=found.thorax)
-    kinds = mimics.label_kinds(points, found.features, *upright, found.anatomy, region=place, areas=where.areas)
+    where = zones.find_zones(
+        points, upright, field=upright_field, anatomy=found.anatomy, region=place.name, thorax=found.thorax
+    )
+    kinds = mimics.label_kinds(
+        points,
+        found.features,
+        radiograph=upright,
+        field=upright_field,
+        anatomy=found.anatomy,
+        region=place,
+        areas=where.areas,
+    )
     found = found.turned(-turns)
     anatomy = found.anatomy
     least = score.OPERATING_POINT if min_score is None else min_score
@@ -195,13 +205,13 @@ class Findings:
         )
 
 
-def find(working: Radiograph, field: Field, config: Config, *, tables: BoneTables | None = None) -> Findings:
+def find(working: Radiograph, field: Field, *, config: Config, tables: BoneTables | None = None) -> Findings:
     """Find bone, soft tissue and every candidate on the working grid; bone by other `tables` than the shipped ones."""
     planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
-    anatomy = bone.segment_bone(working, field, planes, config.bone, tables=tables)
-    tissue = background.estimate_background(working, anatomy, config.background)
-    blobs = film_blobs(working, anatomy, config.detect)
-    labels = detect.find_candidates(working, anatomy, blobs, config.detect)
+    anatomy = bone.segment_bone(working, field, planes=planes, settings=config.bone, tables=tables)
+    tissue = background.estimate_background(working, anatomy, settings=config.background)
+    blobs = film_blobs(working, anatomy, settings=config.detect)
+    labels = detect.find_candidates(working, anatomy, blobs=blobs, settings=config.detect)
     thorax = find_thorax(anatomy, pixel_mm=working.grid.nominal_mm)
     features = candidate_features(
         labels,
@@ -253,7 +263,7 @@ def find_region(
         width_mm = regions.field_width_mm(place, look)
         working, field = _resized_field(radiograph, config, working, field, field_width_mm=width_mm)
         if radiograph.grid.spacing_mm is None:
-            width_mm = film_size.judge_side_mm(turned(working, turns), turned(field, turns), look)
+            width_mm = film_size.judge_side_mm(turned(working, turns), turned(field, turns), look=look)
             working, field = _resized_field(radiograph, config, working, field, field_width_mm=width_mm)
         return working, field, place, flags, turns
     except FieldError as error:
@@ -334,14 +344,14 @@ def _kept(
         return (), found.labels
     anatomy, features, rings = found.anatomy, found.features, kinds == TRACHEAL
     scores, contrasts = features["score"], features["contrast_mean"]
-    leaders = clusters.leaders(found.labels, scores, contrasts, rings, pixel_mm=working.grid.nominal_mm)
-    whole = clusters.merged_measures(found.labels, features, leaders)
+    leaders = clusters.leaders(found.labels, scores, contrasts=contrasts, rings=rings, pixel_mm=working.grid.nominal_mm)
+    whole = clusters.merged_measures(found.labels, features, leads=leaders)
     labels = clusters.merged(found.labels, leaders)
     taken = labels > 0
     order, labels = _numbered(labels, scores, leaders, rings, least=min(least, score.OPERATING_POINT))
     sure = int((scores[order] >= score.OPERATING_POINT).sum())
     seen = _looked_at_again(film, working, anatomy, labels, kinds[order], sure=sure)
-    labels = extent.full_extent(working, labels, anatomy, taken, count=sure)
+    labels = extent.full_extent(working, labels, anatomy=anatomy, taken=taken, count=sure)
     kept = (scores[order] >= least) | rings[order]  # only now: what is near a candidate tells what it is
     order, seen, labels = order[kept], seen[kept], np.append(0, kept.cumsum() * kept).astype(np.int32)[labels]
     chosen = {name: column[order] for name, column in features.items()}
@@ -387,7 +397,7 @@ def _looked_at_again(
     named = kinds.copy()
     marked = kinds[:sure] == MARK
     drawn = dust_and_ink.lie_on_film(film, clear, pixel_mm=pixel_mm)
-    drawn |= lines.lie_on_lines(working.pixels, anatomy.bone, clear, pixel_mm=pixel_mm)
+    drawn |= lines.lie_on_lines(working.pixels, anatomy.bone, labels=clear, pixel_mm=pixel_mm)
     named[:sure][marked & drawn] = "other"
     named[:sure][marked & vessels.are_vessels(clear, pixel_mm=pixel_mm)] = "vascular"
     return named

@@ -191,7 +191,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             part.unlink(missing_ok=True)
 
 
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
+def write_table(path: Path, columns: Sequence[str], *, rows: Iterable[Row]) -> None:
     """Write rows as a CSV file with a header line, in UTF-8."""
     # File names that are no UTF-8 come out of the table byte for byte as they went in.
     with whole_file(path) as file:

@@ -40,7 +40,7 @@ def centre(row, col):
 
 @pytest.mark.parametrize("radius", [3, 6, 12, 24])
 def test_the_scale_that_answers_a_disc_most_strongly_is_that_of_its_size(radius):
-    blobs = film_blobs(disc(radius), anatomy(), SETTINGS)
+    blobs = film_blobs(disc(radius), anatomy(), settings=SETTINGS)
     answers = [centre(150.0, 55.0).ask(scale.response, scale.factor)[0] for scale in blobs]
     best = blobs[int(np.argmax(answers))]
     assert best.sigma_mm * 2**0.5 == pytest.approx(radius * PIXEL_MM, rel=0.45)
@@ -49,14 +49,16 @@ def test_the_scale_that_answers_a_disc_most_strongly_is_that_of_its_size(radius)
 def test_answers_are_in_bone_steps_whatever_the_gain():
     plain, loud = (disc(6, height=height) for height in (STEP, 3 * STEP))
     at = centre(150.0, 55.0)
-    one, three = (at.ask(film_blobs(radiograph, anatomy(), SETTINGS)[4].response) for radiograph in (plain, loud))
+    one, three = (
+        at.ask(film_blobs(radiograph, anatomy(), settings=SETTINGS)[4].response) for radiograph in (plain, loud)
+    )
     assert three == pytest.approx(3 * one, rel=0.01)
 
 
 def test_clutter_is_higher_where_the_film_is_rougher_and_never_zero():
     pixels = np.full(SHAPE, 100, np.float32)
     pixels[:120] += np.random.default_rng(0).normal(0, 4, (120, SHAPE[1])).astype(np.float32)
-    scale = film_blobs(film(pixels), anatomy(), SETTINGS)[1]
+    scale = film_blobs(film(pixels), anatomy(), settings=SETTINGS)[1]
     rough, flat = (centre(row, 50.0).ask(*scale.clutter)[0] for row in (60.0, 280.0))
     assert rough > 10 * flat > 0
 
@@ -64,7 +66,9 @@ def test_clutter_is_higher_where_the_film_is_rougher_and_never_zero():
 def test_small_films_have_every_scale():
     shape = (20, 33)
     pixels = np.random.default_rng(0).normal(100, 4, shape).astype(np.float32)
-    assert len(film_blobs(film(pixels), anatomy(shape), SETTINGS)) == len(film_blobs(disc(4), anatomy(), SETTINGS))
+    assert len(film_blobs(film(pixels), anatomy(shape), settings=SETTINGS)) == len(
+        film_blobs(disc(4), anatomy(), settings=SETTINGS)
+    )
 
 
 def test_a_place_means_the_same_on_a_halved_film():

@@ -21,7 +21,7 @@ def squares(*corners, size=3):
 def leaders(labels, scores, rings=None, contrasts=None):
     rings = np.zeros(len(scores), bool) if rings is None else np.array(rings)
     contrasts = np.ones(len(scores)) if contrasts is None else np.array(contrasts)
-    return clusters.leaders(labels, np.array(scores), contrasts, rings, pixel_mm=PIXEL_MM).tolist()
+    return clusters.leaders(labels, np.array(scores), contrasts=contrasts, rings=rings, pixel_mm=PIXEL_MM).tolist()
 
 
 def test_granules_nearer_than_the_gap_follow_the_best_of_them():
@@ -88,7 +88,7 @@ def test_contrast_of_a_cluster_is_that_of_its_area_and_its_distance_the_least():
         "sigmas_mean": np.array([10.0, 20.0]),
         "bone_distance_mm": np.array([4.0, 1.0]),
     }
-    whole = clusters.merged_measures(labels, measures, np.array([0, 0]))
+    whole = clusters.merged_measures(labels, measures, leads=np.array([0, 0]))
     assert whole["contrast_mean"][0] == pytest.approx((12 * 1 + 9 * 2) / 21)
     assert whole["sigmas_mean"][0] == pytest.approx((12 * 10 + 9 * 20) / 21)
     assert whole["bone_distance_mm"][0] == 1.0
@@ -96,7 +96,9 @@ def test_contrast_of_a_cluster_is_that_of_its_area_and_its_distance_the_least():
 
 def halos(labels, scores, contrasts):
     rings = np.zeros(len(scores), bool)
-    spokesmen = clusters.leaders(labels, np.array(scores), np.array(contrasts), rings, pixel_mm=PIXEL_MM)
+    spokesmen = clusters.leaders(
+        labels, np.array(scores), contrasts=np.array(contrasts), rings=rings, pixel_mm=PIXEL_MM
+    )
     return (spokesmen == clusters.GLOW).tolist()
 
 

@@ -74,7 +74,7 @@ def out(tmp_path_factory):
         "b": film("b.png", region="foot"),
         "c": film("c.png", ignore=[[22, 11, 25, 14]]),
     }
-    evaluate_results(scan_small_films(folder), truth_file(folder, films), folder / "eval", draws=50)
+    evaluate_results(scan_small_films(folder), truth_file(folder, films), out=folder / "eval", draws=50)
     return folder / "eval"
 
 
@@ -169,7 +169,7 @@ def test_bone_against_masks_and_points(scanned, tmp_path):
     cv2.imwrite(str(masks / "b.png"), banded)
     points = {"bone_points": [[3, 3], [20, 3]], "soft_points": [[30, 30], [30, 3], [2, 2], [25, 25]]}
     truth = truth_file(tmp_path, [film("a.png", **points), film("copy.png"), film("b.png"), film("c.png")])
-    result = evaluate_results(scanned, truth, tmp_path / "eval", masks=masks, draws=5)["bone"]
+    result = evaluate_results(scanned, truth, out=tmp_path / "eval", masks=masks, draws=5)["bone"]
     a, b = result["each_film"]
     assert a["dice"] == pytest.approx(2 * 8 / 18)
     assert a["mean_mm"] == a["hausdorff95_mm"] == 1.0  # two pixels of 0.5 mm
@@ -197,7 +197,7 @@ def test_masks_of_the_film_that_a_copy_was_made_from(scanned, tmp_path):
     masks.mkdir()
     cv2.imwrite(str(masks / "original.png"), np.tile(np.arange(COLS) < 10, (ROWS, 1)).astype(np.uint8) * 255)
     truth = truth_file(tmp_path, [film("a.png", source="original.jpg")])
-    result = evaluate_results(scanned, truth, tmp_path / "eval", masks=masks, draws=5)
+    result = evaluate_results(scanned, truth, out=tmp_path / "eval", masks=masks, draws=5)
     assert result["bone"]["regions"]["all"]["dice"] == 1.0
 
 
@@ -205,7 +205,9 @@ def test_mask_of_another_size_is_left_out_with_a_word(scanned, tmp_path):
     masks = tmp_path / "masks"
     masks.mkdir()
     cv2.imwrite(str(masks / "a.png"), np.full((5, 5), 255, np.uint8))
-    result = evaluate_results(scanned, truth_file(tmp_path, [film("a.png")]), tmp_path / "eval", masks=masks, draws=5)
+    result = evaluate_results(
+        scanned, truth_file(tmp_path, [film("a.png")]), out=tmp_path / "eval", masks=masks, draws=5
+    )
     assert result["bone"]["regions"]["all"]["dice"] is None
     assert any("a.png has (5, 5) rows and columns, the film (60, 40)" in line for line in result["warnings"])
 
@@ -242,7 +244,7 @@ def test_annotated_films_are_matched_by_stem(scanned, tmp_path):
     # real calcification has no contrast and no area: it counts, but neither as easy nor for the area
     box = {"box": [20, 10, 28, 16], "what": "deposit", "confidence": 0.9}
     items = [{"film": "a.jpg", "region": "hand", "mm_px": 0.5, "real": [box], "ignore": [{"box": [0, 0, 2, 2]}]}]
-    result = evaluate_results(scanned, truth_file(tmp_path, items), tmp_path / "eval", draws=5)
+    result = evaluate_results(scanned, truth_file(tmp_path, items), out=tmp_path / "eval", draws=5)
     assert result["operating_point"]["sensitivity"]["value"] == 1.0
     assert result["froc"]["morphology"]["real"]["deposits"] == result["froc"]["size"]["3-6 mm"]["deposits"] == 1
     assert result["froc"]["all"]["easy"]["deposits"] == result["area_error"]["deposits"] == 0
@@ -253,10 +255,10 @@ def test_annotated_films_are_matched_by_stem(scanned, tmp_path):
 def test_a_folder_of_truth_serves_when_films_have_moved(scanned, tmp_path):
     truth = truth_file(tmp_path / "films", [film("a.png"), film("b.png")])
     (tmp_path / "films").rename(tmp_path / "moved")
-    result = evaluate_results(scanned, tmp_path / "moved" / truth.name, tmp_path / "eval", draws=5)
+    result = evaluate_results(scanned, tmp_path / "moved" / truth.name, out=tmp_path / "eval", draws=5)
     assert not [line for line in result["warnings"] if "gallery" in line]
     (tmp_path / "moved" / "a.png").unlink()
-    result = evaluate_results(scanned, tmp_path / "moved" / truth.name, tmp_path / "eval", draws=5)
+    result = evaluate_results(scanned, tmp_path / "moved" / truth.name, out=tmp_path / "eval", draws=5)
     assert "gallery_false.png lacks 1 films that can't be read where they were scanned." in result["warnings"]
 
 
@@ -266,7 +268,7 @@ def test_failed_and_unscanned_films_are_told(scanned, tmp_path):
     truth = truth_file(tmp_path, [film("b.png"), film("c.png", deposits=[DEPOSIT]), film("d.png"), film("a.png")])
     lines = (scanned / "candidates.csv").read_text().splitlines()
     (scanned / "candidates.csv").write_text("\n".join(line for line in lines if "c.png" not in line) + "\n")
-    result = evaluate_results(scanned, truth, tmp_path / "eval", draws=5)
+    result = evaluate_results(scanned, truth, out=tmp_path / "eval", draws=5)
     assert "1 films could not be scanned; their deposits count as missed." in result["warnings"]
     assert "1 films of the truth were not scanned and are left out." in result["warnings"]
     assert result["operating_point"]["sensitivity"]["value"] == 0
@@ -283,14 +285,16 @@ def test_failed_and_unscanned_films_are_told(scanned, tmp_path):
 def test_a_scan_that_left_low_scores_out_is_told(scanned, tmp_path, min_score, word):
     path = scanned / "run.json"
     path.write_text(path.read_text().replace('"min_score": 0.0', f'"min_score": {min_score}'))
-    result = evaluate_results(scanned, truth_file(tmp_path, [film("a.png")]), tmp_path / "eval", draws=5)
+    result = evaluate_results(scanned, truth_file(tmp_path, [film("a.png")]), out=tmp_path / "eval", draws=5)
     assert any(word in line and "curve" in line for line in result["warnings"])
 
 
 def test_films_without_any_deposit_or_mark(scanned, tmp_path):
     lines = (scanned / "candidates.csv").read_text().splitlines()
     (scanned / "candidates.csv").write_text(lines[0] + "\n")
-    result = evaluate_results(scanned, truth_file(tmp_path, [film("a.png"), film("b.png")]), tmp_path / "e", draws=5)
+    result = evaluate_results(
+        scanned, truth_file(tmp_path, [film("a.png"), film("b.png")]), out=tmp_path / "e", draws=5
+    )
     assert result["operating_point"]["sensitivity"]["value"] is None
     assert result["operating_point"]["false_marks"]["value"] == 0
     assert "all                             0     -" in table(result)
@@ -339,20 +343,20 @@ def test_a_row_that_is_no_candidate(scanned):
 
 def test_no_film_in_common(scanned, tmp_path):
     with pytest.raises(EvaluationError, match=r"No film of .*res has the name of a film in the truth"):
-        evaluate_results(scanned, truth_file(tmp_path, [film("z.png")]), tmp_path / "eval")
+        evaluate_results(scanned, truth_file(tmp_path, [film("z.png")]), out=tmp_path / "eval")
 
 
 def test_two_scanned_films_of_one_name(scanned, tmp_path):
     text = (scanned / "films.csv").read_text()
     (scanned / "films.csv").write_text(text.replace("b.png", "other/a.png"))
     with pytest.raises(EvaluationError, match=r"a\.png and .*a\.png all match the film a\.png"):
-        evaluate_results(scanned, truth_file(tmp_path, [film("a.png")]), tmp_path / "eval")
+        evaluate_results(scanned, truth_file(tmp_path, [film("a.png")]), out=tmp_path / "eval")
 
 
 def test_out_that_is_a_file(scanned, tmp_path):
     (tmp_path / "eval").touch()
     with pytest.raises(CalcidetectError, match="can't be made"):
-        evaluate_results(scanned, truth_file(tmp_path, [film("a.png")]), tmp_path / "eval", draws=5)
+        evaluate_results(scanned, truth_file(tmp_path, [film("a.png")]), out=tmp_path / "eval", draws=5)
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def anatomy(bone=None):
 
 def extent(radiograph, labels, bones=None, *, taken=None, count=1):
     bones = anatomy() if bones is None else bones
-    return full_extent(radiograph, labels, bones, labels > 0 if taken is None else taken, count=count)
+    return full_extent(radiograph, labels, anatomy=bones, taken=labels > 0 if taken is None else taken, count=count)
 
 
 def disc(row, col, radius):

@@ -42,21 +42,23 @@ def limb():
 def test_the_side_assumed_is_changed_by_what_the_tables_say(change, factor):
     radiograph, field = limb()
     assumed_mm = max(radiograph.pixels.shape) * radiograph.grid.nominal_mm
-    side_mm = film_size.judge_side_mm(radiograph, field, LOOK, tables=constant(change))
+    side_mm = film_size.judge_side_mm(radiograph, field, look=LOOK, tables=constant(change))
     assert side_mm == pytest.approx(assumed_mm * factor, rel=1e-5)
 
 
 def test_a_film_taken_for_larger_than_any_of_the_fit_stays_so():
     radiograph, field = limb()
     grid = dataclasses.replace(radiograph.grid, nominal_mm=900 / max(radiograph.pixels.shape))
-    side_mm = film_size.judge_side_mm(dataclasses.replace(radiograph, grid=grid), field, LOOK, tables=constant(-0.5))
+    side_mm = film_size.judge_side_mm(
+        dataclasses.replace(radiograph, grid=grid), field, look=LOOK, tables=constant(-0.5)
+    )
     assert side_mm == pytest.approx(900, rel=1e-5)
 
 
 def test_gain_and_offset_change_no_feature():
     radiograph, field = limb()
     other = dataclasses.replace(radiograph, pixels=16 * radiograph.pixels + 50)
-    one, another = (film_size.size_features(each, field, LOOK) for each in (radiograph, other))
+    one, another = (film_size.size_features(each, field, look=LOOK) for each in (radiograph, other))
     assert one == pytest.approx(another, abs=1e-3)
 
 
@@ -65,7 +67,7 @@ def test_coarser_structures_lie_in_wider_bands():
 
     def widest_band(period):
         radiograph = film((100 + 20 * np.sin(2 * np.pi * cols / period)).astype(np.float32) + 0 * rows)
-        features = film_size.size_features(radiograph, open_field((200, 200)), LOOK)
+        features = film_size.size_features(radiograph, open_field((200, 200)), look=LOOK)
         return max(range(len(film_size.BANDS_MM)), key=lambda k: features[f"band_{k}"])
 
     assert widest_band(8) < widest_band(32)
@@ -73,7 +75,7 @@ def test_coarser_structures_lie_in_wider_bands():
 
 def test_a_flat_film_has_a_size():
     radiograph = film(np.full((50, 60), 7, np.float32))
-    assert np.isfinite(film_size.judge_side_mm(radiograph, open_field((50, 60)), LOOK))
+    assert np.isfinite(film_size.judge_side_mm(radiograph, open_field((50, 60)), look=LOOK))
 
 
 def test_a_close_up_is_judged_smaller_than_the_whole():

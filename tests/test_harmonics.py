@@ -18,7 +18,7 @@ def at(row, col):
 
 def harmonics_of(image, place=None, outwards=1.0):
     place, film = place or at(MIDDLE, MIDDLE), evened(image.astype(np.float32), PIXEL_MM)
-    found = angular_harmonics(place, film, fixed_rings(place, film), np.array([outwards]))
+    found = angular_harmonics(place, film, rings=fixed_rings(place, film), outwards=np.array([outwards]))
     return {name: float(value[0]) for name, value in found.items()}
 
 

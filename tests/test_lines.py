@@ -26,7 +26,7 @@ def disc():
 
 def is_on_line(pixels, bone=None):
     bone = np.zeros(pixels.shape, bool) if bone is None else bone
-    (found,) = lie_on_lines(pixels, bone, disc().astype(np.int32), pixel_mm=PIXEL_MM)
+    (found,) = lie_on_lines(pixels, bone, labels=disc().astype(np.int32), pixel_mm=PIXEL_MM)
     return bool(found)
 
 
@@ -65,7 +65,7 @@ def test_cortex_is_no_line():
 
 
 def test_no_candidates_no_lines():
-    assert lie_on_lines(film(), disc(), np.zeros((200, 200), np.int32), pixel_mm=PIXEL_MM).shape == (0,)
+    assert lie_on_lines(film(), disc(), labels=np.zeros((200, 200), np.int32), pixel_mm=PIXEL_MM).shape == (0,)
 
 
 def test_flat_film_has_no_lines():
@@ -76,7 +76,7 @@ def test_line_may_leave_the_film():
     pixels = film((30, (MIDDLE, MIDDLE), (190, 100)))
     corner = np.roll(pixels, -85, axis=1)  # the spot is 6 mm from the left border
     labels = np.roll(disc(), -85, axis=1).astype(np.int32)
-    assert lie_on_lines(corner, np.zeros(corner.shape, bool), labels, pixel_mm=PIXEL_MM).all()
+    assert lie_on_lines(corner, np.zeros(corner.shape, bool), labels=labels, pixel_mm=PIXEL_MM).all()
 
 
 def test_row_of_deposits_is_no_line():

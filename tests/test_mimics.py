@@ -28,7 +28,9 @@ def kinds(areas, region=HAND, age_years=None, **features):
     count = len(areas)
     columns = {name: np.resize(np.array(column, float), count) for name, column in columns.items()}
     film = SimpleNamespace(age_years=age_years)
-    return mimics.label_kinds(None, columns, film, None, None, region=region, areas=np.array(areas)).tolist()
+    return mimics.label_kinds(
+        None, columns, radiograph=film, field=None, anatomy=None, region=region, areas=np.array(areas)
+    ).tolist()
 
 
 def test_a_mimic_is_named_by_its_area():

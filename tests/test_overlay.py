@@ -89,7 +89,7 @@ def test_film_without_candidates_carries_the_notice_and_nothing_else():
 def test_arrow_is_white_with_a_dark_rim_on_black_and_on_white(grey):
     layout = lay_out([square()], shape=(300, 240))
     canvas = np.full((300, 240), grey, np.uint8)
-    draw_layout(canvas, layout, style_for((300, 240)))
+    draw_layout(canvas, layout, style=style_for((300, 240)))
     (arrow,) = layout.arrows
     row, col = np.round(np.add(arrow.tip, arrow.tail) / 2).astype(int)
     assert canvas[row, col] == 255
@@ -108,7 +108,7 @@ def test_marks_are_the_same_share_of_a_small_and_of_a_large_film():
     for size in (500, 2000):
         canvas = np.zeros((size, size), np.uint8)
         deposit = square(row=size // 2, col=size // 2, half=size // 50)
-        draw_layout(canvas, lay_out([deposit], shape=(size, size)), style_for((size, size)))
+        draw_layout(canvas, lay_out([deposit], shape=(size, size)), style=style_for((size, size)))
         shares.append((canvas[: size * 9 // 10] > 128).mean())
     assert shares[0] == pytest.approx(shares[1], rel=0.15)  # the rim is never thinner than a pixel
 

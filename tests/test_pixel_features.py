@@ -32,14 +32,14 @@ def test_planes_lie_on_the_grid_that_was_asked_for():
 
 
 def test_a_hole_in_the_guess_is_closed_at_its_size_and_not_below():
-    context = context_features(ring_of_bone(), np.ones((80, 80), bool), PIXEL_MM)
+    context = context_features(ring_of_bone(), np.ones((80, 80), bool), pixel_mm=PIXEL_MM)
     assert context["guess_closed40"][40, 40] == 1
     assert context["guess_closed9"][40, 40] == 0
     assert context["guess_opened9"].max() == 0  # no square of 9 mm fits into the cortex
 
 
 def test_the_inside_of_a_bone_has_bone_all_around():
-    context = context_features(ring_of_bone(), np.ones((80, 80), bool), PIXEL_MM)
+    context = context_features(ring_of_bone(), np.ones((80, 80), bool), pixel_mm=PIXEL_MM)
     low = context["guess_low_around8"]
     assert low[40, 40] > 0.1
     assert low[40, 75] == 0
@@ -50,10 +50,10 @@ def test_the_inside_of_a_bone_has_bone_all_around():
 def test_tissue_beyond_the_body_does_not_thin_the_guess_out():
     guess, body = np.zeros((40, 40), np.float32), np.zeros((40, 40), bool)
     guess[:20], body[:20] = 1, True
-    means = context_features(guess, body, PIXEL_MM)["guess_mean3.2"]
+    means = context_features(guess, body, pixel_mm=PIXEL_MM)["guess_mean3.2"]
     assert means[:20] == pytest.approx(1, abs=0.01)
 
 
 def test_planes_of_a_constant_film_are_finite():
     flat = np.full((50, 40), 7.0, np.float32)
-    assert all(np.isfinite(p).all() for p in pixel_features(flat, np.ones((50, 40), bool), PIXEL_MM).values())
+    assert all(np.isfinite(p).all() for p in pixel_features(flat, np.ones((50, 40), bool), pixel_mm=PIXEL_MM).values())

@@ -26,7 +26,7 @@ class Reader:
         return film_state(self.candidates, self.trail, least=LEAST, shape=(FILM.rows, FILM.cols))
 
     def decide(self, action, **asked):
-        kept, content = understood({"action": action, **asked}, self.state, FILM)
+        kept, content = understood({"action": action, **asked}, self.state, film=FILM)
         number = len(self.trail) + 1
         time = f"2026-01-01T00:00:{number:02d}+00:00"
         self.trail.append(Decision(sequence=number, film="0", reader="Dr A", time=time, action=kept, content=content))
@@ -199,4 +199,4 @@ def test_a_state_is_the_same_however_often_it_is_derived_and_a_new_decision_ends
 )
 def test_nonsense_is_refused_in_plain_words(asked, reason):
     with pytest.raises(Refused, match=reason):
-        understood(asked, Reader().state, FILM)
+        understood(asked, Reader().state, film=FILM)

@@ -37,12 +37,14 @@ def planes_of(radiograph):
 
 
 def segmented(radiograph):
-    return segment_bone(radiograph, field(), planes_of(radiograph), CONFIG.bone)
+    return segment_bone(radiograph, field(), planes=planes_of(radiograph), settings=CONFIG.bone)
 
 
 def candidates_of(pixels, bone):
     radiograph, anatomy = film(pixels), true_anatomy(bone)
-    labels = find_candidates(radiograph, anatomy, film_blobs(radiograph, anatomy, CONFIG.detect), CONFIG.detect)
+    labels = find_candidates(
+        radiograph, anatomy, blobs=film_blobs(radiograph, anatomy, settings=CONFIG.detect), settings=CONFIG.detect
+    )
     features = features_of(labels, radiograph, anatomy)
     return labels, features, measure(radiograph, labels, features=features, kinds=["calcification"] * int(labels.max()))
 
@@ -54,8 +56,8 @@ def features_of(labels, radiograph, anatomy):
         field=field(),
         planes=planes_of(radiograph),
         anatomy=anatomy,
-        background=estimate_background(radiograph, anatomy, CONFIG.background),
-        blobs=film_blobs(radiograph, anatomy, CONFIG.detect),
+        background=estimate_background(radiograph, anatomy, settings=CONFIG.background),
+        blobs=film_blobs(radiograph, anatomy, settings=CONFIG.detect),
         thorax=None,
     )
 
@@ -85,7 +87,7 @@ def test_gain_and_offset_do_not_change_bone(gain, offset):
 
 def test_bone_step_is_cortex_and_marrow_less_soft_tissue():
     pixels, bone = limb_pixels(noise=0)
-    assert MARROW - SOFT < bone_step(pixels, bone, field().body, PIXEL_MM) < CORTEX - SOFT
+    assert MARROW - SOFT < bone_step(pixels, bone, body=field().body, pixel_mm=PIXEL_MM) < CORTEX - SOFT
 
 
 def test_bone_that_the_mask_leaves_out_beside_two_thirds_of_its_border_does_not_lessen_the_bone_step():
@@ -94,18 +96,20 @@ def test_bone_that_the_mask_leaves_out_beside_two_thirds_of_its_border_does_not_
     part[:, cols[len(cols) // 2] :] = False  # bone on both sides of this border, and of the next
     part[SHAPE[0] // 4 : SHAPE[0] // 2, : cols[len(cols) // 4]] = False
     body = field().body
-    assert bone_step(pixels, part, body, PIXEL_MM) == pytest.approx(bone_step(pixels, bone, body, PIXEL_MM), rel=0.2)
+    assert bone_step(pixels, part, body=body, pixel_mm=PIXEL_MM) == pytest.approx(
+        bone_step(pixels, bone, body=body, pixel_mm=PIXEL_MM), rel=0.2
+    )
 
 
 def test_without_bone_the_step_falls_back_on_the_bodys_range():
     pixels, _ = limb_pixels()
-    assert bone_step(pixels, np.zeros(SHAPE, bool), field().body, PIXEL_MM) > 0
+    assert bone_step(pixels, np.zeros(SHAPE, bool), body=field().body, pixel_mm=PIXEL_MM) > 0
 
 
 def test_background_is_the_soft_level_under_bone_and_deposit():
     pixels, bone = limb_pixels()
     pixels = with_disc(pixels, **DISC, height=6)
-    tissue = estimate_background(film(pixels), true_anatomy(bone), CONFIG.background)
+    tissue = estimate_background(film(pixels), true_anatomy(bone), settings=CONFIG.background)
     assert tissue.level[150, 55] == pytest.approx(SOFT, abs=0.5)
     assert tissue.level[150, 100] == pytest.approx(SOFT, abs=0.5)
     assert (tissue.noise > 0).all()

@@ -85,18 +85,18 @@ def test_picture_shows_its_part():
 def test_candidates_lie_where_the_picture_shows_them():
     grid = small_scan().radiograph.grid
     mark = small_candidate()
-    (seen,) = in_view([mark], grid, sized(Box(10, 20, 20, 40), rows=30))  # three times as large
+    (seen,) = in_view([mark], grid, view=sized(Box(10, 20, 20, 40), rows=30))  # three times as large
     assert (seen.y0, seen.x0, seen.y1, seen.x1) == (0, 0, 18, 24)
     assert seen.contour[0] == pytest.approx((1.0, 1.0))
-    assert in_view([mark], grid, whole_film(grid.shape)) == (mark,)
+    assert in_view([mark], grid, view=whole_film(grid.shape)) == (mark,)
 
 
 def test_obstacles_of_a_part_are_cut_from_those_of_the_film():
     bone = exposed(slice(0, 30), slice(10, 20))
     cost = obstacles(None, bone)
     grid = small_scan().radiograph.grid
-    assert part_of(cost, sized(Box(0, 20, 60, 40), rows=10), grid).min() == 1
-    assert part_of(cost, sized(Box(0, 0, 60, 20), rows=10), grid).max() == 0
+    assert part_of(cost, sized(Box(0, 20, 60, 40), rows=10), grid=grid).min() == 1
+    assert part_of(cost, sized(Box(0, 0, 60, 20), rows=10), grid=grid).max() == 0
     assert obstacles(None, None).shape == (1, 1)
 
 

@@ -176,14 +176,14 @@ def test_film_row_counts_candidates_and_states_the_matrix():
 )
 def test_any_film_name_survives_the_table(tmp_path, name):
     table = tmp_path / "films.csv"
-    writers.write_table(table, writers.FILM_COLUMNS, [writers.failed_row(name, error="x", seconds=0)])
+    writers.write_table(table, writers.FILM_COLUMNS, rows=[writers.failed_row(name, error="x", seconds=0)])
     (row,) = writers.read_table(table, writers.FILM_COLUMNS)
     assert row["film"] == name
 
 
 def test_table_without_rows_has_a_header(tmp_path):
     table = tmp_path / "films.csv"
-    writers.write_table(table, writers.FILM_COLUMNS, [])
+    writers.write_table(table, writers.FILM_COLUMNS, rows=[])
     assert table.read_text() == FILMS_HEADER + "\n"
     assert writers.read_table(table, writers.FILM_COLUMNS) == []
 

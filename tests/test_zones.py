@@ -36,7 +36,9 @@ def words(points, body, region, *, laterality="", view="", pixel_mm=PIXEL_MM, **
     film = dataclasses.replace(film, source=dataclasses.replace(film.source, laterality=laterality, view=view))
     field = Field(mask=np.ones_like(body), air=~body, metal=np.zeros_like(body))
     points, seen = np.array(points, float).reshape(-1, 2), anatomy(body, **masks)
-    return find_zones(points, film, field, seen, region=region, thorax=find_thorax(seen, pixel_mm=film.grid.nominal_mm))
+    return find_zones(
+        points, film, field=field, anatomy=seen, region=region, thorax=find_thorax(seen, pixel_mm=film.grid.nominal_mm)
+    )
 
 
 def drawn(shapes, shape=SHAPE):

@@ -27,7 +27,7 @@ MIN_WEIGHT = 0.02
 """Least share of soft tissue under the Gaussian window for its mean to be trusted."""
 
 
-def estimate_background(radiograph: Radiograph, anatomy: Anatomy, settings: BackgroundSettings) -> Background:
+def estimate_background(radiograph: Radiograph, anatomy: Anatomy, *, settings: BackgroundSettings) -> Background:
     """Learn the soft-tissue level and its structured noise from the tissue outside bone.
 
     Parameters

@@ -53,7 +53,7 @@ def shipped_tables() -> BoneTables:
 
 
 def segment_bone(
-    radiograph: Radiograph, field: Field, planes: Planes, settings: BoneSettings, *, tables: BoneTables | None = None
+    radiograph: Radiograph, field: Field, *, planes: Planes, settings: BoneSettings, tables: BoneTables | None = None
 ) -> Anatomy:
     """Segment bone on the working grid.
 
@@ -85,7 +85,9 @@ def segment_bone(
         body=field.body,
         bone_distance_px=outside,
         skin_distance_px=ops.distance(~field.body),
-        bone_step=bone_step(radiograph.pixels, bone, field.body, radiograph.grid.nominal_mm, outside=outside),
+        bone_step=bone_step(
+            radiograph.pixels, bone, body=field.body, pixel_mm=radiograph.grid.nominal_mm, outside=outside
+        ),
         confidence=_confidence(chance, bone, field.body),
     )
 
@@ -98,9 +100,9 @@ def without_bone(anatomy: Anatomy) -> Anatomy:
 
 def bone_probability(planes: Planes, tables: BoneTables) -> FloatImage:
     """Probability of bone on the grid of `planes`, float32 (rows, cols), 0 to 1; 0 outside the body."""
-    guess = table_probability(planes.values, planes.body, tables.guess)
-    context = context_features(guess, planes.body, planes.pixel_mm)
-    return table_probability({**planes.values, **context}, planes.body, tables.revised)
+    guess = table_probability(planes.values, planes.body, tables=tables.guess)
+    context = context_features(guess, planes.body, pixel_mm=planes.pixel_mm)
+    return table_probability({**planes.values, **context}, planes.body, tables=tables.revised)
 
 
 def lung_probability(planes: Planes, *, tables: BoostedTables | None = None) -> FloatImage:
@@ -116,7 +118,7 @@ def _on_halved(planes: Planes, tables: BoostedTables) -> FloatImage:
     if min(body.shape) >= 2:
         factor, body = 2, ops.halve(body)
         values = {name: ops.halve(plane) for name, plane in values.items()}
-    return ops.enlarge(table_probability(values, body > 0, tables), factor, planes.body.shape)
+    return ops.enlarge(table_probability(values, body > 0, tables=tables), factor, planes.body.shape)
 
 
 def _on_film(chance: FloatImage, radiograph: Radiograph, field: Field) -> FloatImage:
@@ -142,7 +144,7 @@ def _regions(chance: FloatImage, body: Mask, pixel_mm: float, settings: BoneSett
 
 
 def bone_step(
-    pixels: FloatImage, bone: Mask, body: Mask, pixel_mm: float, *, outside: FloatImage | None = None
+    pixels: FloatImage, bone: Mask, *, body: Mask, pixel_mm: float, outside: FloatImage | None = None
 ) -> float:
     """Signal of bone minus that of the soft tissue beside it, where its borders are clear, in signal units, > 0.
 

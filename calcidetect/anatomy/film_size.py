@@ -36,7 +36,7 @@ def longer_side(field: Field) -> int:
     return int(ops.bounding_box(field.mask)[1].max())
 
 
-def judge_side_mm(radiograph: Radiograph, field: Field, look: Look, *, tables: BoostedTables | None = None) -> float:
+def judge_side_mm(radiograph: Radiograph, field: Field, *, look: Look, tables: BoostedTables | None = None) -> float:
     """Judge the longer side of the exposed field.
 
     Parameters
@@ -59,12 +59,12 @@ def judge_side_mm(radiograph: Radiograph, field: Field, look: Look, *, tables: B
     if assumed_mm > LARGEST_MM:
         return assumed_mm
     tables = tables or load_tables("film_size")
-    features = size_features(radiograph, field, look)
+    features = size_features(radiograph, field, look=look)
     change = log_odds(tables, [np.array([features[name]], np.float32) for name in tables.names])[0]
     return float(assumed_mm * np.exp(np.clip(change, -MOST_CHANGE, MOST_CHANGE)))
 
 
-def size_features(radiograph: Radiograph, field: Field, look: Look) -> dict[str, float]:
+def size_features(radiograph: Radiograph, field: Field, *, look: Look) -> dict[str, float]:
     """Describe a film by what tells its size: looks, crop, pixels as read, and its signal by structures' size.
 
     Parameters

@@ -43,7 +43,7 @@ def shows_metatarsals(joint: JointFrame) -> bool:
     return max(joint.upper.bones, joint.lower.bones) >= METATARSALS
 
 
-def foot_areas_from_above(points: Points, bone: Mask, joint: JointFrame) -> tuple[Words, Words]:
+def foot_areas_from_above(points: Points, bone: Mask, *, joint: JointFrame) -> tuple[Words, Words]:
     """Name area and side of each point of a foot seen from above.
 
     Parameters
@@ -70,7 +70,7 @@ def foot_areas_from_above(points: Points, bone: Mask, joint: JointFrame) -> tupl
     fore = bones_up > METATARSUS_FROM * length
     low, high = np.percentile(bones_aside[fore], [1, 99]) if fore.any() else (-1.0, 1.0)
     up = (points - joint.centre) @ fan.way / length
-    medial = great_toe_side(bone, joint, across) * (
+    medial = great_toe_side(bone, joint, across=across) * (
         2 * ((points - joint.centre) @ across - low) / max(high - low, 1.0) - 1
     )
     great = medial > 1 - 2 * GREAT_TOE_SHARE
@@ -87,7 +87,7 @@ def _fan(joint: JointFrame) -> Sheaf:
     return joint.upper if joint.upper.bones >= joint.lower.bones else joint.lower
 
 
-def great_toe_side(bone: Mask, joint: JointFrame, across: Points) -> int:
+def great_toe_side(bone: Mask, joint: JointFrame, *, across: Points) -> int:
     """1 where the great toe lies `across`, -1 on the other side, 0 where neither outer bone is the thicker one."""
     rows, cols = np.indices(bone.shape)
     away = np.stack([rows, cols], axis=-1) - joint.centre

@@ -196,7 +196,7 @@ def hand_areas(points: Points, hand: HandFrame) -> tuple[npt.NDArray[np.str_], n
     return areas, parts
 
 
-def is_growing(hand: HandFrame, limb: Mask, bone: Mask, *, pixel_mm: float | None) -> bool:
+def is_growing(hand: HandFrame, limb: Mask, *, bone: Mask, pixel_mm: float | None) -> bool:
     """Whether carpal bones are small or missing yet, as up to the age of six.
 
     Parameters

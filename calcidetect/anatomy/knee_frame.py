@@ -16,7 +16,7 @@ EVEN_MM = 10.0
 """Gaussian sigma that evens the bone's width out along the limb."""
 
 
-def knee_areas(points: Points, limb: Mask, bone: Mask, *, pixel_mm: float) -> npt.NDArray[np.str_]:
+def knee_areas(points: Points, limb: Mask, *, bone: Mask, pixel_mm: float) -> npt.NDArray[np.str_]:
     """Name the area of each point of an upright leg: ``thigh``, ``knee`` or ``lower leg``.
 
     Parameters

@@ -64,18 +64,18 @@ def film_planes(radiograph: Radiograph, field: Field, *, pixel_mm: float) -> Pla
     """`pixel_features` of a film reduced to pixels of `pixel_mm`."""
     rows, cols = (max(1, round(side * radiograph.grid.nominal_mm / pixel_mm)) for side in radiograph.grid.shape)
     pixels, body = ops.resize_area(radiograph.pixels, (rows, cols)), ops.resize_mask(field.body, (rows, cols))
-    values = pixel_features(pixels, body, pixel_mm) if body.any() else {}
+    values = pixel_features(pixels, body, pixel_mm=pixel_mm) if body.any() else {}
     factor = (radiograph.grid.shape[0] / rows, radiograph.grid.shape[1] / cols)
     return Planes(values=values, body=body, pixel_mm=pixel_mm, factor=factor)
 
 
 def body_range(pixels: FloatImage, body: Mask) -> tuple[float, float]:
     """Median of the body's signal and its 2nd-to-98th percentile range (at least a tiny positive number)."""
-    low, median, high = percentiles(pixels, body, (2, 50, 98))
+    low, median, high = percentiles(pixels, body, shares=(2, 50, 98))
     return median, max(high - low, 1e-6)
 
 
-def percentiles(pixels: FloatImage, body: Mask, shares: Sequence[float]) -> list[float]:
+def percentiles(pixels: FloatImage, body: Mask, *, shares: Sequence[float]) -> list[float]:
     """Percentiles of the body's signal, by at most some `RANGE_SAMPLES` of its pixels."""
     at = np.flatnonzero(body)
     return np.percentile(pixels.ravel()[at[:: 1 + len(at) // RANGE_SAMPLES]], shares).tolist()
@@ -87,7 +87,7 @@ def in_body_ranges(pixels: FloatImage, body: Mask) -> FloatImage:
     return np.clip((pixels - median) / span, -2, 2).astype(np.float32)
 
 
-def pixel_features(pixels: FloatImage, body: Mask, pixel_mm: float) -> dict[str, FloatImage]:
+def pixel_features(pixels: FloatImage, body: Mask, *, pixel_mm: float) -> dict[str, FloatImage]:
     """Compute the feature planes of a film.
 
     Parameters
@@ -167,7 +167,7 @@ def _rank(pixels: FloatImage, body: Mask) -> FloatImage:
     return (np.searchsorted(ordered, pixels.ravel()).reshape(pixels.shape) / len(ordered)).astype(np.float32)
 
 
-def table_probability(values: Mapping[str, FloatImage], body: Mask, tables: BoostedTables) -> FloatImage:
+def table_probability(values: Mapping[str, FloatImage], body: Mask, *, tables: BoostedTables) -> FloatImage:
     """What fitted tables say of every pixel of the body: float32 (rows, cols), 0 to 1, 0 elsewhere."""
     chance = np.zeros(body.shape, np.float32)
     if body.any():
@@ -175,7 +175,7 @@ def table_probability(values: Mapping[str, FloatImage], body: Mask, tables: Boos
     return chance
 
 
-def context_features(chance: FloatImage, body: Mask, pixel_mm: float) -> dict[str, FloatImage]:
+def context_features(chance: FloatImage, body: Mask, *, pixel_mm: float) -> dict[str, FloatImage]:
     """What a first guess of bone says of each pixel's surroundings (auto-context: Tu 2008,
     doi:10.1109/CVPR.2008.4587436).
 

@@ -176,10 +176,10 @@ def _distances(model: RegionModel, film: Vector) -> tuple[float, float]:
 
 def evaluate(model: RegionModel, films: Vector) -> Vector:
     """Log-odds and log size, float32 (m, k + 1), of m films' `features`, float32 (m, f)."""
-    return likeness(model.projected(films), model.prototypes, model.width) @ model.weights
+    return likeness(model.projected(films), model.prototypes, width=model.width) @ model.weights
 
 
-def likeness(films: Vector, prototypes: Vector, width: float) -> Vector:
+def likeness(films: Vector, prototypes: Vector, *, width: float) -> Vector:
     """Gaussian likeness of each film to each prototype, float32 (m, n + 1); the last column is 1."""
     square = (films**2).sum(axis=1)[:, None] + (prototypes**2).sum(axis=1) - 2 * films @ prototypes.T
     kernel = np.exp(-np.maximum(square, 0) / np.float32(width**2))
@@ -319,7 +319,7 @@ def _described(picture: _Picture, words: tuple[Vector, ...]) -> Vector:
     return np.concatenate([np.ravel(part) for part in parts]).astype(np.float32)
 
 
-def body_patches(pixels: FloatImage, body: Mask, side: int) -> Vector:
+def body_patches(pixels: FloatImage, body: Mask, *, side: int) -> Vector:
     """`patches` of a body as `features` sees it."""
     box = _box(body, share=BODY_SHARE)
     return patches(_with_black_air(_even_levels(pixels[box], body[box]), body[box]), side)

@@ -37,7 +37,7 @@ def lateral_side(body: Mask, field: Field) -> str:
 
 
 def shoulder_areas(
-    points: Points, body: Mask, in_lung: npt.NDArray[np.bool_], *, lateral: str, pixel_mm: float
+    points: Points, body: Mask, *, in_lung: npt.NDArray[np.bool_], lateral: str, pixel_mm: float
 ) -> npt.NDArray[np.str_]:
     """Name the area of each point.
 

@@ -97,7 +97,7 @@ class _Named:
 
 
 def find_zones(
-    points: Points, radiograph: Radiograph, field: Field, anatomy: Anatomy, *, region: str, thorax: Thorax | None
+    points: Points, radiograph: Radiograph, *, field: Field, anatomy: Anatomy, region: str, thorax: Thorax | None
 ) -> Zones:
     """Say where places are.
 
@@ -232,7 +232,7 @@ def _shoulder(points: Points, view: _View) -> _Named:
     if not lateral:
         return _plain(points, view)
     in_lung = view.anatomy.lung_probability[_pixels(points, view.mask.shape)] > LUNG_CHANCES[0]
-    areas = shoulder_areas(points, view.mask, in_lung, lateral=lateral, pixel_mm=view.pixel_mm)
+    areas = shoulder_areas(points, view.mask, in_lung=in_lung, lateral=lateral, pixel_mm=view.pixel_mm)
     opposite = {"left": "right", "right": "left"}[lateral]  # before the reader the patient's right is on the left
     return _named(areas, sides=SIDES.get(view.side, opposite))
 
@@ -242,7 +242,7 @@ def _hand(points: Points, view: _View) -> _Named:
     if hand is None:
         return _plain(points, view)
     areas, parts = hand_areas(points, hand)
-    growing = is_growing(hand, view.mask, view.anatomy.bone, pixel_mm=view.radiograph.grid.spacing_mm)
+    growing = is_growing(hand, view.mask, bone=view.anatomy.bone, pixel_mm=view.radiograph.grid.spacing_mm)
     return _named(areas, parts=parts, sides=SIDES.get(view.side, ""), growing=growing)
 
 
@@ -263,7 +263,7 @@ def _foot(points: Points, view: _View) -> _Named:
     """By the metatarsals or the bent ankle; where neither shows, the film may be of the foot or of the ankle alone."""
     joint, side = _joint(view), SIDES.get(view.side, "")
     if joint is not None and shows_metatarsals(joint):
-        areas, parts = foot_areas_from_above(points, view.anatomy.bone & view.mask, joint)
+        areas, parts = foot_areas_from_above(points, view.anatomy.bone & view.mask, joint=joint)
         return _named(areas, parts=parts, sides=side)
     if joint is not None and joint.bent:
         return _named(foot_areas_from_the_side(points, joint), sides=side)
@@ -276,7 +276,7 @@ def _knee(points: Points, view: _View) -> _Named:
     if joint is not None and joint.bent:
         return _named(bent_knee_areas(points, joint), sides=SIDES.get(view.side, ""))
     bone = view.anatomy.bone & view.mask
-    areas = knee_areas(points, view.mask, bone, pixel_mm=view.pixel_mm)
+    areas = knee_areas(points, view.mask, bone=bone, pixel_mm=view.pixel_mm)
     parts: npt.ArrayLike = ""
     if view.frontal and view.side in SIDES:
         parts = np.where(left_of_bone(points, bone) == (view.side == "R"), "lateral side", "medial side")

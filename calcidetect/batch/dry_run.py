@@ -42,8 +42,8 @@ class Look:
 def look_at_many(
     paths: StrPath | Iterable[StrPath],
     out: StrPath,
-    recipe: Recipe,
     *,
+    recipe: Recipe,
     root: StrPath | None = None,
     jobs: int = 1,
     time_out_s: float | None = None,
@@ -75,11 +75,11 @@ def look_at_many(
     folder = named_folder(out)
     given = listed_paths(paths)
     films = given_films(given, root=root)
-    check_folder(folder, given, films, recipe, resume=resume)
+    check_folder(folder, given, films=films, recipe=recipe, resume=resume)
     finished = look_into_journal(folder, recipe.record()) if resume else {}
-    tasks, _ = plan(films, folder, recipe, finished)
+    tasks, _ = plan(films, folder, recipe=recipe, finished=finished)
     looks = {film.film: Look(film=film.film, fate="done") for film in films}
-    with open_pool(None, len(films), jobs, time_out_s) as pool:
+    with open_pool(None, len(films), jobs=jobs, time_out_s=time_out_s) as pool:
         for number, (task, look, trouble) in enumerate(run_tasks(_look, tasks, executor=pool), start=1):
             looks[task.film.film] = look or Look(film=task.film.film, fate="unreadable", note=trouble)
             if progress:

@@ -106,7 +106,7 @@ def scan_many(
     return scan_films(
         paths,
         out,
-        recipe,
+        recipe=recipe,
         root=root,
         jobs=jobs,
         executor=executor,
@@ -119,8 +119,8 @@ def scan_many(
 def scan_films(
     paths: StrPath | Iterable[StrPath],
     out: StrPath,
-    recipe: Recipe,
     *,
+    recipe: Recipe,
     root: StrPath | None = None,
     jobs: int = 1,
     executor: Executor | None = None,
@@ -133,12 +133,12 @@ def scan_films(
     folder = named_folder(out)
     given = listed_paths(paths)
     films = given_films(given, root=root)
-    check_folder(folder, given, films, recipe, resume=resume)
+    check_folder(folder, given, films=films, recipe=recipe, resume=resume)
     writers.make_folder(folder)
     with open_journal(folder) as journal:
         tasks = _begin(journal, folder, films, recipe, resume=resume)
         try:
-            with open_pool(executor, len(films), jobs, time_out_s) as pool:
+            with open_pool(executor, len(films), jobs=jobs, time_out_s=time_out_s) as pool:
                 _scan_all(tasks, journal, executor=pool, total=len(films), progress=progress)
             journal.end()
         finally:  # also when interrupted: what is done is shown
@@ -154,7 +154,7 @@ def named_folder(out: StrPath) -> Path:
 
 
 def check_folder(
-    folder: Path, given: Sequence[StrPath], films: Sequence[GivenFilm], recipe: Recipe, *, resume: bool
+    folder: Path, given: Sequence[StrPath], *, films: Sequence[GivenFilm], recipe: Recipe, resume: bool
 ) -> None:
     """Raise ConfigError when a run into this folder would replace what it reads, or what no run has written."""
     written = _files_of_run(films, recipe)
@@ -186,7 +186,7 @@ def _check_unknown_folder(folder: Path, written: set[str], *, resume: bool) -> N
 
 
 def open_pool(
-    executor: Executor | None, films: int, jobs: int, time_out_s: float | None
+    executor: Executor | None, films: int, *, jobs: int, time_out_s: float | None
 ) -> contextlib.AbstractContextManager[Executor]:
     """The caller's executor, or worker processes that end with the block: for a single film too, which may crash."""
     if executor is not None:
@@ -202,7 +202,7 @@ def _begin(
     before, dropped = journal.begin(record, resume=resume)
     _remove_files(folder, dropped, before.get("formats", ()))
     begin_run_files(folder, record, before=None if resume else before)
-    tasks, kept = plan(films, folder, recipe, journal.finished() if resume else {})
+    tasks, kept = plan(films, folder, recipe=recipe, finished=journal.finished() if resume else {})
     journal.keep((task.position, task.film.film, task.footing) for task in kept)
     if recipe.film_formats:
         journal.hand_over({task.film.film: task.footing.name for task in tasks})
@@ -218,7 +218,7 @@ def _remove_files(folder: Path, names: Iterable[str], formats: Iterable[str]) ->
 
 
 def plan(
-    films: Sequence[GivenFilm], folder: Path, recipe: Recipe, finished: Mapping[str, Footing]
+    films: Sequence[GivenFilm], folder: Path, *, recipe: Recipe, finished: Mapping[str, Footing]
 ) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
     """What is to be done, and what is done and stays.
 

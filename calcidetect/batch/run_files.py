@@ -81,7 +81,7 @@ def write_run_files(folder: Path, results: Sequence[FilmResult], *, formats: Seq
     _write_tables(folder, results)
     if identified:
         rows = ({"film": result.film["film"], "patient": result.patient} for result in results)
-        write_table(folder / IDENTIFIERS_TABLE, ("film", "patient"), rows)
+        write_table(folder / IDENTIFIERS_TABLE, ("film", "patient"), rows=rows)
     if "parquet" in formats:
         films, candidates = (folder / name for name in PARQUET_FILES)
         _write_parquet(films, FILM_COLUMNS, (result.film for result in results))
@@ -93,8 +93,8 @@ def write_run_files(folder: Path, results: Sequence[FilmResult], *, formats: Seq
 
 
 def _write_tables(folder: Path, results: Iterable[FilmResult]) -> None:
-    write_table(folder / FILMS_TABLE, FILM_COLUMNS, (result.film for result in results))
-    write_table(folder / CANDIDATES_TABLE, CANDIDATE_COLUMNS, _candidates(results))
+    write_table(folder / FILMS_TABLE, FILM_COLUMNS, rows=(result.film for result in results))
+    write_table(folder / CANDIDATES_TABLE, CANDIDATE_COLUMNS, rows=_candidates(results))
 
 
 def _candidates(results: Iterable[FilmResult]) -> Iterator[Row]:

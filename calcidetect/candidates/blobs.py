@@ -76,7 +76,7 @@ class BlobScale:
         return 2 * RADIUS_PER_SIGMA * self.sigma_mm
 
 
-def film_blobs(radiograph: Radiograph, anatomy: Anatomy, settings: DetectSettings) -> tuple[BlobScale, ...]:
+def film_blobs(radiograph: Radiograph, anatomy: Anatomy, *, settings: DetectSettings) -> tuple[BlobScale, ...]:
     """Ask filters for blobs of `SCALES` sizes, whatever sizes the settings search for: the scorer asks for all.
 
     Parameters
@@ -129,7 +129,8 @@ def _octave(planes: Sequence[FloatImage], sigmas: list[float], *, factor: int, p
             shares[wide] = [ops.smooth_small(weight, wide)[0] for weight in reduced]
         energy = _halved([response * response])[0][0]
         over_body, over_soft = (
-            clutter(energy, weight, share, wide) for weight, share in zip(reduced, shares[wide], strict=True)
+            clutter(energy, weight, share=share, sigma=wide)
+            for weight, share in zip(reduced, shares[wide], strict=True)
         )
         scales.append(
             BlobScale(
@@ -152,7 +153,7 @@ def _halved(planes: Sequence[FloatImage]) -> tuple[Sequence[FloatImage], int]:
     return [ops.halve(plane) for plane in planes], 2
 
 
-def clutter(energy: FloatImage, weight: FloatImage, share: FloatImage, sigma: float) -> tuple[FloatImage, int]:
+def clutter(energy: FloatImage, weight: FloatImage, *, share: FloatImage, sigma: float) -> tuple[FloatImage, int]:
     """Root mean square of a response nearby, never less than `CLUTTER_FLOOR_STEPS`.
 
     Parameters

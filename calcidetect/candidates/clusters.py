@@ -36,7 +36,7 @@ Indices = npt.NDArray[np.intp]
 
 
 def leaders(
-    labels: LabelImage, scores: Column, contrasts: Column, rings: npt.NDArray[np.bool_], *, pixel_mm: float
+    labels: LabelImage, scores: Column, *, contrasts: Column, rings: npt.NDArray[np.bool_], pixel_mm: float
 ) -> npt.NDArray[np.intp]:
     """Say for each candidate which one speaks for it: the best of its cluster.
 
@@ -140,7 +140,7 @@ def merged(labels: LabelImage, leads: Indices) -> LabelImage:
 
 
 def merged_measures(
-    labels: LabelImage, measures: dict[str, Column], leads: Indices
+    labels: LabelImage, measures: dict[str, Column], *, leads: Indices
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Contrasts of whole clusters, as means over their area, and their distance from bone, the least of their parts.
 

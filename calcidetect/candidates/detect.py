@@ -49,7 +49,7 @@ class Seeds:
 
 
 def find_candidates(
-    radiograph: Radiograph, anatomy: Anatomy, blobs: tuple[BlobScale, ...], settings: DetectSettings
+    radiograph: Radiograph, anatomy: Anatomy, *, blobs: tuple[BlobScale, ...], settings: DetectSettings
 ) -> LabelImage:
     """Label every region that stands out of its surroundings.
 
@@ -69,12 +69,12 @@ def find_candidates(
     """
     pixel_mm = radiograph.grid.nominal_mm
     signal = ops.gaussian(radiograph.pixels, settings.smoothing_mm / pixel_mm)
-    seeds = find_seeds(blobs, anatomy, settings, pixel_mm=pixel_mm)
+    seeds = find_seeds(blobs, anatomy, settings=settings, pixel_mm=pixel_mm)
     seeds = _most_promising(seeds, blobs, anatomy, pixel_mm=pixel_mm, count=settings.max_seeds)
     return _outline(signal, anatomy, seeds, max_radius=settings.max_diameter_mm / 2 / pixel_mm)
 
 
-def find_seeds(blobs: tuple[BlobScale, ...], anatomy: Anatomy, settings: DetectSettings, *, pixel_mm: float) -> Seeds:
+def find_seeds(blobs: tuple[BlobScale, ...], anatomy: Anatomy, *, settings: DetectSettings, pixel_mm: float) -> Seeds:
     """Find maxima of the blob responses in place and scale, inside the body, strongest first."""
     half_step = SCALE_RATIO**0.5
     low, high = settings.min_diameter_mm / half_step, settings.max_diameter_mm * half_step
@@ -85,18 +85,18 @@ def find_seeds(blobs: tuple[BlobScale, ...], anatomy: Anatomy, settings: DetectS
     return Seeds(rows=rows[order], cols=cols[order], sigma=sigma[order], snr=snr[order])
 
 
-def measured_seeds(seeds: Seeds, blobs: tuple[BlobScale, ...], anatomy: Anatomy, *, pixel_mm: float) -> Features:
+def measured_seeds(seeds: Seeds, blobs: tuple[BlobScale, ...], *, anatomy: Anatomy, pixel_mm: float) -> Features:
     """What `promise` is judged by: feature name to (n,)."""
     radius = seeds.sigma.astype(float) * RADIUS_PER_SIGMA
     where = Places(rows=seeds.rows.astype(float), cols=seeds.cols.astype(float), radius=radius, pixel_mm=pixel_mm)
-    return seed_features(where, blobs, anatomy, snr=seeds.snr)
+    return seed_features(where, blobs, anatomy=anatomy, snr=seeds.snr)
 
 
 def _most_promising(
     seeds: Seeds, blobs: tuple[BlobScale, ...], anatomy: Anatomy, *, pixel_mm: float, count: int
 ) -> Seeds:
     """The `count` seeds that most likely lie on a deposit and the strongest of each size, in the order given."""
-    hope = promise(measured_seeds(seeds, blobs, anatomy, pixel_mm=pixel_mm), load_tables("seeds"))
+    hope = promise(measured_seeds(seeds, blobs, anatomy=anatomy, pixel_mm=pixel_mm), load_tables("seeds"))
     kept = np.zeros(len(hope), bool)
     kept[np.argsort(-hope, kind="stable")[:count]] = True
     for sigma in np.unique(seeds.sigma):

@@ -39,7 +39,7 @@ FEWEST_PX = 12
 """With a smaller ring, a core is left as it is."""
 
 
-def full_extent(radiograph: Radiograph, labels: LabelImage, anatomy: Anatomy, taken: Mask, *, count: int) -> LabelImage:
+def full_extent(radiograph: Radiograph, labels: LabelImage, *, anatomy: Anatomy, taken: Mask, count: int) -> LabelImage:
     """Let the candidates 1 … `count` reach to their rims.
 
     Parameters

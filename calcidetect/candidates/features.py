@@ -85,14 +85,16 @@ def candidate_features(
     regions, pixel_mm = label_regions(labels), radiograph.grid.nominal_mm
     where, step = places(regions, pixel_mm), np.float32(anatomy.bone_step)
     film, level = evened(radiograph.pixels / step, pixel_mm), background.level / step
-    contrast, range_of_body = film.signal - level, percentiles(film.signal, anatomy.body, BODY_PERCENTILES)
+    contrast, range_of_body = film.signal - level, percentiles(film.signal, anatomy.body, shares=BODY_PERCENTILES)
     median, span = range_of_body[2], max(range_of_body[3] - range_of_body[1], 1e-6)
     features = _contrasts(regions, contrast, background.noise, anatomy)
     features |= _levels(regions, film.signal, range_of_body)
     features |= _shape(regions, labels, contrast, pixel_mm)
     features |= _distances(regions, where, field, anatomy)
-    features |= ring_drops(where, film.even - level, anatomy, inside=features["contrast_mean"], noise=features["noise"])
-    features |= context(where, film, anatomy)
+    features |= ring_drops(
+        where, film.even - level, anatomy=anatomy, inside=features["contrast_mean"], noise=features["noise"]
+    )
+    features |= context(where, film, anatomy=anatomy)
     features |= plane_features(where, planes)
     features |= fine_features(where, film, median=median, span=span)
     features |= _blobs(where, blobs)
@@ -101,7 +103,7 @@ def candidate_features(
     rings = fixed_rings(where, film)
     features |= profile(where, film, rings)
     place, outwards = place_on_chest(where, thorax)
-    features |= place | angular_harmonics(where, film, rings, outwards)
+    features |= place | angular_harmonics(where, film, rings=rings, outwards=outwards)
     features |= bone_and_lung_around(where, anatomy)
     features |= _others(regions.centres * pixel_mm, features)
     features["film_pixel_mm"] = np.full(len(regions.area), pixel_mm / radiograph.grid.step[0])  # what is one, is noise

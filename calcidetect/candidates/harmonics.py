@@ -22,7 +22,7 @@ SPREAD_FLOOR_STEPS = 0.02
 """Rings that vary by less than this many bone steps are even."""
 
 
-def angular_harmonics(places: Places, film: Evened, rings: dict[str, FloatImage], outwards: Column) -> Features:
+def angular_harmonics(places: Places, film: Evened, *, rings: dict[str, FloatImage], outwards: Column) -> Features:
     """Angular harmonics on rings of fixed radii, on one farther out, and on rings of each candidate's size.
 
     Parameters

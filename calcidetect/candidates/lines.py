@@ -53,7 +53,7 @@ WIDTH = 2 * round((BEND_MM + max(FLANKS_MM)) / SAMPLE_MM) + 1
 """Samples across a strip."""
 
 
-def lie_on_lines(film: FloatImage, bone: Mask, labels: LabelImage, *, pixel_mm: float) -> npt.NDArray[np.bool_]:
+def lie_on_lines(film: FloatImage, bone: Mask, *, labels: LabelImage, pixel_mm: float) -> npt.NDArray[np.bool_]:
     """Say which candidates are parts of lines that run on past them.
 
     Parameters

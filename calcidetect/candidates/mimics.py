@@ -63,10 +63,10 @@ and 0.95 two deposits of 218 on 60 films were, too."""
 def label_kinds(
     points: Points,
     features: dict[str, Column],
+    *,
     radiograph: Radiograph,
     field: Field,
     anatomy: Anatomy,
-    *,
     region: Region,
     areas: npt.NDArray[np.str_],
 ) -> npt.NDArray[np.str_]:
@@ -98,7 +98,7 @@ def label_kinds(
         kinds[(kinds == MARK) & _fits(mimic, areas, features)] = mimic.label
     kinds[_are_metal(features)] = "metal"
     if region.name == "chest":
-        kinds[_rings(points, features, trachea_axis(radiograph, field, anatomy), radiograph)] = TRACHEAL
+        kinds[_rings(points, features, trachea_axis(radiograph, field, anatomy=anatomy), radiograph)] = TRACHEAL
     return kinds
 
 
@@ -139,7 +139,7 @@ def _rings(
     return (ring | (bright & (np.abs(aside_mm) >= PART_MM) & within)) & enough
 
 
-def trachea_axis(radiograph: Radiograph, field: Field, anatomy: Anatomy) -> npt.NDArray[np.float64]:
+def trachea_axis(radiograph: Radiograph, field: Field, *, anatomy: Anatomy) -> npt.NDArray[np.float64]:
     """Column of the trachea's axis for each row from the top down to the carina; empty where there is no air column."""
     even = radiograph.pixels / np.float32(anatomy.bone_step)
     share = field.body.astype(np.float32)

@@ -25,7 +25,7 @@ SKIN_LIMIT_MM = 20.0
 """Distances from the skin count no further than this."""
 
 
-def seed_features(places: Places, blobs: tuple[BlobScale, ...], anatomy: Anatomy, *, snr: Column) -> Features:
+def seed_features(places: Places, blobs: tuple[BlobScale, ...], *, anatomy: Anatomy, snr: Column) -> Features:
     """Measure blobs at their centres.
 
     Parameters

@@ -78,7 +78,7 @@ def blob_answers(places: Places, blobs: tuple[BlobScale, ...]) -> Features:
     return features
 
 
-def ring_drops(places: Places, even: FloatImage, anatomy: Anatomy, *, inside: Column, noise: Column) -> Features:
+def ring_drops(places: Places, even: FloatImage, *, anatomy: Anatomy, inside: Column, noise: Column) -> Features:
     """Drop to rings in noise sigmas, by direction: an edge has one dark side, a ridge two, a deposit all.
 
     Parameters
@@ -140,7 +140,7 @@ def profile(places: Places, film: Evened, rings: dict[str, FloatImage]) -> Featu
     return features
 
 
-def context(places: Places, film: Evened, anatomy: Anatomy) -> Features:
+def context(places: Places, film: Evened, *, anatomy: Anatomy) -> Features:
     """How the place looks at wider scales: level, spread, share of bone and of body."""
     here = places.ask(film.smooth)
     halves = [ops.halve(plane) for plane in (film.signal, film.signal**2, anatomy.bone_probability)]

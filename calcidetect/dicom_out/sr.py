@@ -59,8 +59,8 @@ def structured_report(scan: Scan) -> Dataset:
     groups: list[Group] = [film_group(report, header, remark=_REMARK)]
     for mark in report.marks:
         certainty = 100 * mark.score
-        groups += [outline_group(report, mark, header, rim_px=rim_px)]
-        groups += [point_group(report, mark, header, certainty_percent=certainty)]
+        groups += [outline_group(report, mark, header=header, rim_px=rim_px)]
+        groups += [point_group(report, mark, header=header, certainty_percent=certainty)]
     groups += kind_groups(report, header)
     content = hd.sr.MeasurementReport(
         observation_context=hd.sr.ObservationContext(observer_device_context=device()),
@@ -108,7 +108,7 @@ def film_group(report: Report, header: Dataset, *, remark: str) -> _Region:
     return group
 
 
-def outline_group(report: Report, candidate: Candidate, header: Dataset, *, rim_px: float) -> _Region:
+def outline_group(report: Report, candidate: Candidate, *, header: Dataset, rim_px: float) -> _Region:
     """A mark's outline with its sizes; `rim_px` lies beyond the outline, on both sides together, in film pixels."""
     return _Region(
         referenced_region=_region(outline(candidate, report.grid), header),
@@ -123,7 +123,7 @@ def outline_group(report: Report, candidate: Candidate, header: Dataset, *, rim_
     )
 
 
-def point_group(report: Report, candidate: Candidate, header: Dataset, *, certainty_percent: float) -> _Place:
+def point_group(report: Report, candidate: Candidate, *, header: Dataset, certainty_percent: float) -> _Place:
     """A mark's centre, and how certain it is."""
     point = hd.sr.CoordinatesForMeasurement(
         graphic_type="POINT",

@@ -71,8 +71,8 @@ def _groups(reading: Reading, header: Dataset) -> list[Group]:
     for mark in report.marks:
         if mark.contour:
             rim_px = 0.0 if math.isnan(mark.contrast_noise) else reading.rim_px  # nothing was measured of what is drawn
-            groups.append(outline_group(report, mark, header, rim_px=rim_px))
-        groups.append(point_group(report, mark, header, certainty_percent=_SURE_PERCENT))
+            groups.append(outline_group(report, mark, header=header, rim_px=rim_px))
+        groups.append(point_group(report, mark, header=header, certainty_percent=_SURE_PERCENT))
     return groups + kind_groups(report, header)
 
 

@@ -205,8 +205,8 @@ def _plate(scan: Scan, paper: Paper, *, crop: bool) -> _Plate:
     field = resize_mask(scan.field.mask, grid.shape)
     return _Plate(
         picture=shown_part(display_window(scan.radiograph, field), view),
-        candidates=in_view(scan.report.candidates, grid, view),
-        place=part_of(obstacles(scan.field.mask, scan.anatomy.bone), view, grid),
+        candidates=in_view(scan.report.candidates, grid, view=view),
+        place=part_of(obstacles(scan.field.mask, scan.anatomy.bone), view, grid=grid),
         spacing_mm=grid.spacing_mm and grid.spacing_mm / view.zoom[1],
         scale=scale_bar(grid, view),
         caption=caption(scan.report),

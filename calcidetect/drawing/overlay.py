@@ -95,7 +95,7 @@ def draw(
     layout, style = _lay_out(report, grid, view, field_mask=field_mask, bone=bone, letters=letters)
     field = None if field_mask is None else resize_mask(field_mask, grid.shape)
     canvas = shown_part(display_window(radiograph, field), view)
-    draw_layout(canvas, layout, style)
+    draw_layout(canvas, layout, style=style)
     return np.asarray(cv2.cvtColor(canvas, cv2.COLOR_GRAY2RGB), np.uint8).reshape(*view.shape, 3)
 
 
@@ -112,7 +112,7 @@ def _lay_out(
 ) -> tuple[Layout, LayoutStyle]:
     style = style_for(view.shape, spacing_mm=grid.spacing_mm and grid.spacing_mm / view.zoom[1], letters=letters)
     layout = lay_out(
-        in_view(report.candidates, grid, view),
+        in_view(report.candidates, grid, view=view),
         shape=view.shape,
         obstacles=obstacles(field_mask, bone),
         style=style,
@@ -153,7 +153,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
 
 
-def draw_layout(canvas: GreyPicture, layout: Layout, style: LayoutStyle) -> None:
+def draw_layout(canvas: GreyPicture, layout: Layout, *, style: LayoutStyle) -> None:
     """Draw `layout` into `canvas`, uint8 (rows, cols), in place."""
     for shape in layout_shapes(layout, style):
         _draw(canvas, shape.polygons, rim=shape.rim_px)

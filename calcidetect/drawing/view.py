@@ -75,7 +75,7 @@ def exposed_part(scan: Scan) -> Box:
     scale = np.array(shape) / scan.field.mask.shape
     low, high = np.floor(box[0] * scale), np.ceil(box[1] * scale)
     margin = _KEPT_AROUND_MARKS * min(shape)
-    for candidate in in_view(scan.report.candidates, scan.radiograph.grid, whole_film(shape)):
+    for candidate in in_view(scan.report.candidates, scan.radiograph.grid, view=whole_film(shape)):
         low = np.minimum(low, np.floor(np.array([candidate.y0, candidate.x0]) - margin))
         high = np.maximum(high, np.ceil(np.array([candidate.y1, candidate.x1]) + margin))
     low, high = np.maximum(low, 0), np.minimum(high, shape)
@@ -167,7 +167,7 @@ def _tone_curve(middle: float) -> GreyPicture:
 # --- what lies where --------------------------------------------------------------------------------------------------
 
 
-def in_view(candidates: Iterable[Candidate], grid: Grid, view: View) -> tuple[Candidate, ...]:
+def in_view(candidates: Iterable[Candidate], grid: Grid, *, view: View) -> tuple[Candidate, ...]:
     """Return candidates with boxes, centres and contours in pixels of the picture instead of the file's matrix."""
     if view == whole_film(grid.shape) and grid.shape == grid.source_shape:
         return tuple(candidates)
@@ -208,7 +208,7 @@ def obstacles(field_mask: Mask | None, bone: Mask | None) -> FloatImage:
     return cost
 
 
-def part_of(picture: FloatImage, view: View, grid: Grid) -> FloatImage:
+def part_of(picture: FloatImage, view: View, *, grid: Grid) -> FloatImage:
     """Return what `view` shows of an array that spans the film on any grid; at least a pixel."""
     scale = np.array(picture.shape) / grid.shape
     low = np.minimum(np.floor(view.part[:2] * scale).astype(int), np.array(picture.shape) - 1)

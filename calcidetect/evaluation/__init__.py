@@ -30,8 +30,8 @@ StrPath = str | os.PathLike[str]
 def evaluate_results(
     results: StrPath,
     truth: StrPath,
-    out: StrPath,
     *,
+    out: StrPath,
     masks: StrPath | None = None,
     draws: int = DRAWS,
     seed: int = 0,
@@ -68,7 +68,7 @@ def evaluate_results(
     known, unread = read_decided(Path(truth)) if is_decisions(Path(truth)) else (read_truth(Path(truth)), 0)
     pairs = pair_films(scanned, known)
     films = [judge_film(pair) for pair in pairs]
-    bone, bone_trouble = bone_figures(pairs, scanned.folder, None if masks is None else Path(masks))
+    bone, bone_trouble = bone_figures(pairs, scanned.folder, masks=None if masks is None else Path(masks))
     figures, curve = all_figures(films, draws=draws, seed=seed)
     make_folder(folder)
     picture_trouble = _draw(films, figures, curve, folder, moved_to=Path(truth).parent)

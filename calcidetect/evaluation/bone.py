@@ -41,7 +41,7 @@ class FilmAgreement:
     soft_points: tuple[int, int]
 
 
-def bone_figures(pairs: Iterable[Pair], results: Path, masks: Path | None) -> tuple[dict[str, Any], tuple[str, ...]]:
+def bone_figures(pairs: Iterable[Pair], results: Path, *, masks: Path | None) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Bone agreement by region and film, as plain values for JSON, and what could not be compared.
 
     Masks are ``NAME.png``, NAME the film's name (or that of the film it was made from) without suffix, of the size of

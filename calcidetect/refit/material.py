@@ -117,7 +117,7 @@ def _judged(run: RunFolder, item: Reviewed, config: Config) -> JudgedCandidates:
     known, region = known_film(item), item.film.told[2] or run.run().recipe["region"]
     given = None if region == "auto" else regions.get(region)
     working, field, place, _, turns = pipeline.find_region(load_scanned(item.film, run), config, given=given)
-    found = pipeline.find(turned(working, turns), turned(field, turns), config).turned(-turns)
+    found = pipeline.find(turned(working, turns), turned(field, turns), config=config).turned(-turns)
     places = _places(found.labels, working.grid)
     hit = hits(places, known.deposits, pixel_mm=known.mm_px)
     ignored = (hit < 0) & inside_any(places, known.ignore, margin=MARGIN_MM / known.mm_px)

@@ -68,7 +68,7 @@ def opened_run(
         _check_there(paths)
         folder = Path(DEFAULT_OUT if out is None else out)
         recipe = Recipe(config=config or Config(), min_score=SCAN_MIN_SCORE, formats=("bone",))
-        results = scan_films(list(paths), folder, recipe, root=root, resume=is_run_folder(folder), **way)
+        results = scan_films(list(paths), folder, recipe=recipe, root=root, resume=is_run_folder(folder), **way)
         if not any(result.ok for result in results):
             raise ReadError(" ".join(["No film could be scanned:", *(result.film["error"] for result in results[:1])]))
         return RunFolder(folder, root=below)

@@ -21,7 +21,7 @@ def size_of(film: ReviewFilm) -> Film:
     return Film(int(row["rows"]), int(row["cols"]), float(row["spacing_mm"]) if row["spacing_mm"] else None)
 
 
-def state_of(film: ReviewFilm, run: Run, decisions: Sequence[Decision]) -> FilmState:
+def state_of(film: ReviewFilm, run: Run, *, decisions: Sequence[Decision]) -> FilmState:
     """Marks of a film of a run."""
     size = size_of(film)
     return film_state(film.candidates, decisions, least=run.operating_point, shape=(size.rows, size.cols))
@@ -32,7 +32,7 @@ def run_answer(run: Run, decisions: dict[str, list[Decision]], *, reader: str, f
     films = []
     for film in run.films.values():
         trail = decisions.get(film.result.pixel_hash)
-        films.append(_film(film) | (_counts(state_of(film, run, trail)) if trail else _untouched(film, run)))
+        films.append(_film(film) | (_counts(state_of(film, run, decisions=trail)) if trail else _untouched(film, run)))
     return {
         "films": films,
         "folder": folder,

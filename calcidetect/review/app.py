@@ -138,7 +138,7 @@ def _run(desk: Desk, request: Request, _: Any) -> Response:
 
 def _film(desk: Desk, request: Request, _: Any) -> Response:
     film = desk.folder.film(request.path_params["film"])
-    state = state_of(film, desk.folder.run(), desk.decisions.of_film(film.result.pixel_hash))
+    state = state_of(film, desk.folder.run(), decisions=desk.decisions.of_film(film.result.pixel_hash))
     return JSONResponse(film_answer(film, state))
 
 
@@ -186,20 +186,20 @@ def _thumbnail(desk: Desk, request: Request, _: Any) -> Response:
 def _decide(desk: Desk, request: Request, asked: Any) -> Response:
     film, run = _scanned(desk, request), desk.folder.run()
     key = film.result.pixel_hash
-    state = state_of(film, run, desk.decisions.of_film(key))
+    state = state_of(film, run, decisions=desk.decisions.of_film(key))
     last = asked.get("last") if isinstance(asked, dict) else None
     if type(last) is not int:
         raise Refused("A decision says which one was the newest that its page knew of, as last.")
     if last != state.last:
         raise OutOfDate("Another page has decided something on this film; look at it again, then decide.")
-    action, content = understood(asked, state, size_of(film))
+    action, content = understood(asked, state, film=size_of(film))
     desk.decisions.add(key, film.name, reader=desk.reader, action=action, content=content, last=last)
-    return JSONResponse(film_answer(film, state_of(film, run, desk.decisions.of_film(key))))
+    return JSONResponse(film_answer(film, state_of(film, run, decisions=desk.decisions.of_film(key))))
 
 
 def _export(desk: Desk, request: Request, _: Any) -> Response:
     form = request.path_params["form"]
     if form not in exports.EXPORTS:
         raise HTTPException(404)
-    name, kind, data = exports.export(form, desk.folder, desk.decisions)
+    name, kind, data = exports.export(form, desk.folder, decisions=desk.decisions)
     return Response(data, headers={"Content-Disposition": f'attachment; filename="{name}"'}, media_type=kind)

@@ -42,7 +42,7 @@ class Reviewed(NamedTuple):
     state: FilmState
 
 
-def export(form: str, folder: RunFolder, decisions: DecisionStore) -> tuple[str, str, bytes]:
+def export(form: str, folder: RunFolder, *, decisions: DecisionStore) -> tuple[str, str, bytes]:
     """Name, media type and bytes of an export of all films of a run.
 
     Raises
@@ -58,7 +58,7 @@ def export(form: str, folder: RunFolder, decisions: DecisionStore) -> tuple[str,
     return f"review{EXPORTS[form]}", _KINDS[form], data
 
 
-def write_export(form: str, folder: RunFolder, decisions: DecisionStore, to: Path) -> tuple[Path, ...]:
+def write_export(form: str, folder: RunFolder, *, decisions: DecisionStore, to: Path) -> tuple[Path, ...]:
     """Write an export into a file, or under its usual name into a folder that is there; return what was written.
 
     DICOM reports become a file for each film in a folder that is made when missing, or one archive where `to` ends in
@@ -76,7 +76,7 @@ def write_export(form: str, folder: RunFolder, decisions: DecisionStore, to: Pat
         raise ConfigError(f"There is no export {form!r}; choose from {', '.join(EXPORTS)}.")
     if form == "sr" and to.suffix.lower() != ".zip":
         return _write_reports(verified_reports(reviewed_films(folder, decisions), folder), to)
-    name, _, data = export(form, folder, decisions)
+    name, _, data = export(form, folder, decisions=decisions)
     path = to / name if os.path.isdir(to) else to
     folder.refuse_to_replace(path)
     write_bytes(path, data)
@@ -87,7 +87,7 @@ def reviewed_films(folder: RunFolder, decisions: DecisionStore) -> list[Reviewed
     """All films of a run that were scanned, with their marks."""
     run, by_film = folder.run(), decisions.by_film()
     return [
-        Reviewed(film, state_of(film, run, by_film.get(film.result.pixel_hash, [])))
+        Reviewed(film, state_of(film, run, decisions=by_film.get(film.result.pixel_hash, [])))
         for film in run.films.values()
         if film.result.ok
     ]

@@ -38,7 +38,7 @@ class Film(NamedTuple):
     spacing_mm: float | None
 
 
-def understood(asked: Any, state: FilmState, film: Film) -> tuple[str, dict[str, Any]]:
+def understood(asked: Any, state: FilmState, *, film: Film) -> tuple[str, dict[str, Any]]:
     """Turn what a page sends into the action and the content of a `Decision`.
 
     Parameters

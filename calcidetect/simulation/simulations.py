@@ -272,7 +272,7 @@ def _measured(radiograph: Radiograph, note: Annotation) -> tuple[float, float, M
     config = Config()
     working, field, *_ = pipeline.find_region(radiograph, config)
     planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
-    anatomy = bone.segment_bone(working, field, planes, config.bone)
+    anatomy = bone.segment_bone(working, field, planes=planes, settings=config.bone)
     pitch = working.grid.nominal_mm * working.grid.shape[0] / radiograph.grid.shape[0]
     if note.soft:
         return pitch, anatomy.bone_step, _polygons(radiograph, note)
