@@ -118,51 +118,54 @@ def scan(
     found = find(upright, upright_field, config=config)
     words = {UNLIKE, COLOURED} & {*trouble, *radiograph.flags}
     refused = given is None and bool(words or not found.anatomy.bone.any())
-    if refused:
-        found = found.without_candidates()
-    found, points = found.scored(tables), centres(found.labels)
-    where = zones.find_zones(
-        points, upright, field=upright_field, anatomy=found.anatomy, region=place.name, thorax=found.thorax
-    )
-    kinds = mimics.label_kinds(
-        points,
-        found.features,
-        radiograph=upright,
-        field=upright_field,
-        anatomy=found.anatomy,
-        region=place,
-        areas=where.areas,
-    )
+    found = (found.without_candidates() if refused else found).scored(tables)
+    where, kinds = _named(found, upright, field=upright_field, region=place)
     found = found.turned(-turns)
-    anatomy = found.anatomy
     least = score.OPERATING_POINT if min_score is None else min_score
     candidates, labels = _kept(radiograph.pixels, working, found, kinds, where.words, least=least, tables=tables)
-    flags = radiograph.flags + trouble + field.flags + (NO_BONE,) * (not anatomy.bone.any())
+    flags = radiograph.flags + trouble + field.flags + (NO_BONE,) * (not found.anatomy.bone.any())
     flags += (NOT_SEARCHED,) * refused + (TWO_LIMBS,) * (where.limbs == 2)
-    report = Report(
-        source=radiograph.source,
-        grid=radiograph.grid,
-        region=place.name,
-        laterality=radiograph.source.laterality,
-        candidates=candidates,
-        min_score=least,
-        burden_mm2=measure.burden_mm2(candidates, radiograph.grid),
-        bone_step=anatomy.bone_step,
-        bone_confidence=anatomy.confidence,
-        flags=tuple(dict.fromkeys(flags)),
-        settings=config.flat(),
-        settings_hash=config.hash,
-        volatile=_provenance() | {"seconds": round(time.perf_counter() - started, 3)},
-    )
     return Scan(
         radiograph=radiograph,
         working=working,
         field=field,
-        anatomy=anatomy,
+        anatomy=found.anatomy,
         background=found.background,
         labels=labels,
-        report=report,
+        report=Report(
+            source=radiograph.source,
+            grid=radiograph.grid,
+            region=place.name,
+            laterality=radiograph.source.laterality,
+            candidates=candidates,
+            min_score=least,
+            burden_mm2=measure.burden_mm2(candidates, radiograph.grid),
+            bone_step=found.anatomy.bone_step,
+            bone_confidence=found.anatomy.confidence,
+            flags=tuple(dict.fromkeys(flags)),
+            settings=config.flat(),
+            settings_hash=config.hash,
+            volatile=_provenance() | {"seconds": round(time.perf_counter() - started, 3)},
+        ),
     )
+
+
+def _named(
+    found: Findings, upright: Radiograph, *, field: Field, region: Region
+) -> tuple[zones.Zones, npt.NDArray[np.str_]]:
+    """Where the candidates of an upright film lie, and what kind each is."""
+    points, anatomy = centres(found.labels), found.anatomy
+    where = zones.find_zones(points, upright, field=field, anatomy=anatomy, region=region.name, thorax=found.thorax)
+    kinds = mimics.label_kinds(
+        points,
+        found.features,
+        radiograph=upright,
+        field=field,
+        anatomy=anatomy,
+        region=region,
+        areas=where.areas,
+    )
+    return where, kinds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
