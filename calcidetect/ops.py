@@ -296,10 +296,26 @@ def grow(
     levels: npt.NDArray[np.float32],
     reach: npt.NDArray[np.float64],
 ) -> list[npt.NDArray[np.intp]]:
-    """Pixels joined to each seed that reach its level, or its own value if that is less, none farther than its `reach`.
+    """Grow seeds over the pixels joined to them that reach a level.
 
     The neighbourhoods of many seeds of one reach are laid below one another and labelled as one image, which takes a
-    third of the time of filling them one by one. Returns flat indices for each seed, its own among them.
+    third of the time of filling them one by one.
+
+    Parameters
+    ----------
+    image
+        float32 (rows, cols).
+    rows, cols
+        The n seeds' pixels.
+    levels
+        float32 (n,): what a pixel must reach; a darker seed asks for its own value.
+    reach
+        (n,): pixels farther than this from a seed are not its own.
+
+    Returns
+    -------
+    list of int arrays
+        Flat indices of each seed's pixels, the seed among them.
     """
     margin = int(np.ceil(reach.max(initial=0)))
     padded = cv2.copyMakeBorder(image, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=-np.inf)

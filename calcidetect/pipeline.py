@@ -209,7 +209,17 @@ class Findings:
 
 
 def find(working: Radiograph, field: Field, *, config: Config, tables: BoneTables | None = None) -> Findings:
-    """Find bone, soft tissue and every candidate on the working grid; bone by other `tables` than the shipped ones."""
+    """Find bone, soft tissue and every candidate.
+
+    Parameters
+    ----------
+    working, field
+        The upright film on the working grid, and its exposed field.
+    config
+        Settings.
+    tables
+        What tells bone from soft tissue; None for the shipped ones.
+    """
     planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
     anatomy = bone.segment_bone(working, field, planes=planes, settings=config.bone, tables=tables)
     tissue = background.estimate_background(working, anatomy, settings=config.background)

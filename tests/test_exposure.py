@@ -8,6 +8,7 @@ from pydicom.data import get_testdata_file
 from calcidetect import ops
 from calcidetect.config import ExposureSettings
 from calcidetect.errors import FieldError
+from calcidetect.field import borders
 from calcidetect.field.exposure import find_field
 from calcidetect.types import Grid, Radiograph, Source
 
@@ -52,6 +53,15 @@ def _letter(pixels, row, col, *, level=WHITE):
     pixels[row : row + 16, col : col + 3] = level
     pixels[row + 13 : row + 16, col : col + 10] = level
     return pixels
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6])
+def test_a_few_points_are_a_line_or_none_without_trouble(count):
+    rng = np.random.default_rng(count)
+    for _ in range(200):
+        rows, cols = rng.integers(0, 12, (2, count))
+        assert borders._is_line(rows, cols) in ((False,) if count < borders.MIN_LINE_POINTS else (False, True))
+    assert borders._is_line(np.arange(20), 2 * np.arange(20))
 
 
 def test_limb_is_body_and_background_is_air():

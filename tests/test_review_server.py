@@ -8,7 +8,9 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from calcidetect.cli import main
 from calcidetect.reading import readers
 from calcidetect.review.app import STATIC
 from calcidetect.review.decisions import DecisionStore
+from calcidetect.review.pictures import _Recent
 
 
 @pytest.fixture
@@ -365,3 +368,37 @@ def test_a_port_that_is_taken_is_told(folder, capsys):
 def test_impossible_options_are_refused(folder, capsys, words, reason):
     assert main(["review", str(folder.folder), *words, "--no-browser"]) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_what_three_ask_for_at_one_time_is_made_once():
+    made, started, go_on = [], threading.Event(), threading.Event()
+    recent = _Recent(2)
+
+    def make():
+        made.append(1)
+        started.set()
+        go_on.wait(10)
+        return "picture"
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(recent.get, "film", make)
+        started.wait(10)
+        others = [pool.submit(recent.get, "film", make) for _ in range(2)]
+        go_on.set()
+        assert [asked.result(10) for asked in (first, *others)] == ["picture"] * 3
+    assert len(made) == 1
+    assert not recent._making, "nothing is kept of what is made"
+
+
+def test_what_could_not_be_made_is_made_by_the_next_who_asks():
+    recent, tries = _Recent(2), iter([ValueError("no"), "picture"])
+
+    def make():
+        found = next(tries)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    with pytest.raises(ValueError, match="no"):
+        recent.get("film", make)
+    assert recent.get("film", make) == "picture"

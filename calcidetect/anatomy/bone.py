@@ -18,6 +18,9 @@ from calcidetect.types import Anatomy, Field, Radiograph
 FALLBACK_STEP = 0.25
 """Bone step as a share of the body's signal range where no bone was found; median over the 47 development films."""
 
+LEAST_BORDER, LEAST_STEP = 5, 0.1
+"""Pixels of clear border on the halved film, and share of the fallback, below which a measured step is chance."""
+
 STEP_SIGMA_MM = 2.5
 """How far along the bone's border the two sides are averaged."""
 
@@ -146,10 +149,23 @@ def _regions(chance: FloatImage, body: Mask, pixel_mm: float, settings: BoneSett
 def bone_step(
     pixels: FloatImage, bone: Mask, *, body: Mask, pixel_mm: float, outside: FloatImage | None = None
 ) -> float:
-    """Signal of bone minus that of the soft tissue beside it, where its borders are clear, in signal units, > 0.
+    """Measure how much brighter bone is than the soft tissue beside it, where its borders are clear.
 
-    Falls back on `FALLBACK_STEP` of the body's range where there is no border of bone and soft tissue. `outside` is
-    `ops.distance` of bone, where it is known.
+    Parameters
+    ----------
+    pixels
+        float32 (rows, cols), bone bright.
+    bone, body
+        bool (rows, cols).
+    pixel_mm
+        Pitch in mm.
+    outside
+        `ops.distance` of bone, where it is known.
+
+    Returns
+    -------
+    float
+        In signal units, > 0; `FALLBACK_STEP` of the body's range where there is no border of bone and soft tissue.
     """
     near, far = (distance / pixel_mm for distance in RIM_MM)
     inside, outside = ops.distance(~bone), ops.distance(bone) if outside is None else outside
@@ -158,12 +174,12 @@ def bone_step(
     border = ops.dilate(bone_rim, round(near)) & ops.dilate(soft_rim, round(2 * near) + 1)
     fallback = FALLBACK_STEP * body_range(pixels, body)[1]
     at = np.flatnonzero(ops.halve_mask(border))
-    if len(at) < 5:
+    if len(at) < LEAST_BORDER:
         return fallback
     sigma = STEP_SIGMA_MM / pixel_mm / 2
     inner, outer = (_means(pixels, rim, sigma, at) for rim in (bone_rim, soft_rim))
     measured = float(np.quantile(inner - outer, CLEAR_BORDERS))
-    return measured if measured > 0.1 * fallback else fallback
+    return measured if measured > LEAST_STEP * fallback else fallback
 
 
 def _means(pixels: FloatImage, rim: Mask, sigma: float, at: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:

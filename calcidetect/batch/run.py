@@ -128,7 +128,20 @@ def scan_films(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> StoredResults:
-    """Do what `scan_many` does, by a recipe."""
+    """Scan many films into a folder, by a recipe.
+
+    Parameters
+    ----------
+    paths, out, root, jobs, executor, time_out_s, resume, progress
+        As for `scan_many`.
+    recipe
+        How each film is scanned, and what is written of it.
+
+    Raises
+    ------
+    CalcidetectError
+        As for `scan_many`.
+    """
     check_limits(jobs, time_out_s)
     folder = named_folder(out)
     given = listed_paths(paths)

@@ -32,9 +32,12 @@ class Here(Executor):
     """Run each call at once, in this process."""
 
     def submit(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
-        """Call a function and return its result as a future that is done."""
+        """Call a function and return its result, or what it raised, as a future that is done."""
         future: Future[R] = Future()
-        future.set_result(function(*args, **kwargs))
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
         return future
 
 

@@ -79,7 +79,26 @@ def place_notice(text: str, *, busy: Sequence[Box], ground: Ground, style: Layou
 def place_scale(
     length: float, text: str, *, busy: Sequence[Box], ground: Ground, style: LayoutStyle
 ) -> ScaleBar | None:
-    """The bar with its text above, in the freest corner; None where it would be wider than the film."""
+    """Place a scale bar with its text above in the freest corner.
+
+    Parameters
+    ----------
+    length
+        Of the bar in pixels.
+    text
+        What it stands for.
+    busy
+        Where arrows, letters and deposits are.
+    ground
+        The film below.
+    style
+        Sizes.
+
+    Returns
+    -------
+    ScaleBar or None
+        None where it would be wider than the film.
+    """
     size = style.text_px
     width, height = max(length, _text_width(text) * size), (LINE_HEIGHT + 0.5) * size
     if width > ground.shape[1] - 2 * style.margin_px or 2 * height > ground.shape[0]:

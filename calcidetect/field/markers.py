@@ -50,6 +50,8 @@ def find_markers(
         bool (rows, cols): parts of the exposed field.
     pixel_mm
         Nominal pixel pitch.
+    settings
+        Of the exposed field.
 
     Returns
     -------
