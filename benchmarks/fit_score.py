@@ -73,6 +73,9 @@ NO_BONE, NO_LUNG = 0.2, 0.2
 BONE_GAP_MM = 0.8
 """Soft tissue of a background: less likely bone or lung than this, and this far from bone."""
 
+MAY_BE_BONE, BESIDE_MM = 0.4, (0.2, 10.0)
+"""Soft tissue beside bone: less likely bone than this, and no nearer and no farther than that."""
+
 BACKGROUND_COPIES = 2
 """The shipped tables saw 1,408 copies of 806 backgrounds, four of each JSRT film, one or two of the others, without
 regard to `HARD_CHANCE`; and one copy of 1,032 more, of which nothing but these candidates was chosen by a scorer."""
@@ -247,8 +250,12 @@ def crowded(places: np.ndarray, pixel_mm: float, rng: np.random.Generator) -> np
     return places & ((rows - row) ** 2 + (cols - col) ** 2 <= reach**2)
 
 
-def own_soft_tissue(radiograph: Radiograph, tables: bone.BoneTables) -> tuple[np.ndarray, float]:
+def own_soft_tissue(
+    radiograph: Radiograph, tables: bone.BoneTables, *, beside_bone: bool = False
+) -> tuple[np.ndarray, float]:
     """What the program takes for soft tissue outside lung, on the film's own grid, and its bone step.
+
+    With `beside_bone` only what lies near bone, and nearer to it than else, as calcification about joints does.
 
     On a frontal chest film nothing inside the rib cage or below it is taken: no deposit is searched there, and one put
     there taught the scorer to mark heart and ribs.
@@ -260,8 +267,13 @@ def own_soft_tissue(radiograph: Radiograph, tables: bone.BoneTables) -> tuple[np
     planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
     anatomy = bone.segment_bone(working, field, planes=planes, settings=config.bone, tables=tables)
     pixel_mm = working.grid.nominal_mm
-    clear = (anatomy.bone_probability < NO_BONE) & (anatomy.lung_probability < NO_LUNG)
-    apart = (anatomy.bone_distance_px * pixel_mm > BONE_GAP_MM) & (anatomy.skin_distance_px * pixel_mm > 1)
+    to_bone, (nearest, farthest) = (
+        anatomy.bone_distance_px * pixel_mm,
+        BESIDE_MM if beside_bone else (BONE_GAP_MM, np.inf),
+    )
+    no_bone = anatomy.bone_probability < (MAY_BE_BONE if beside_bone else NO_BONE)
+    clear = no_bone & (anatomy.lung_probability < NO_LUNG)
+    apart = (to_bone > nearest) & (to_bone < farthest) & (anatomy.skin_distance_px * pixel_mm > 1)
     thorax = find_thorax(anatomy, pixel_mm=pixel_mm)
     if thorax is not None:
         clear &= ~ops.resize_mask(np.maximum.accumulate(thorax.cage, axis=0), clear.shape)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calcidetect import ops
+from calcidetect.reading import readers
 from calcidetect.trees import log_odds, parse_tables
 
 pytest.importorskip("catboost", reason="the extra 'fit' is not installed")
@@ -59,9 +61,24 @@ def test_candidates_weigh_by_what_they_are(refine):
     assert chance == pytest.approx(0.5 / refine.FALSE_SHARE), "it stands for all that were not kept"
 
 
+def test_soft_tissue_beside_bone_is_a_part_of_it(refine):
+    film = refine.with_pitch(readers.load(SAMPLES / "wrists_02.png"), 0.3)
+    (beside, _), (anywhere, _) = (refine.own_soft_tissue(film, None, beside_bone=near) for near in (True, False))
+    assert 0 < beside.sum() < anywhere.sum()
+    assert ops.distance(~(anywhere & ~beside)).max() > 3 / 0.3, "wide parts of the forearm are far from bone"
+
+
+def test_copies_beside_bone_come_last(refine):
+    samples = refine.samples_of(
+        SAMPLES / "wrists_02.png", spacing_mm=None, copies=0, share=(0.4, 1.1), beside_bone=2, doubtful={}
+    )
+    assert [sample.copy for sample in samples] == [0, 1, 2, 3]
+    assert all((sample.deposit >= 0).any() for sample in samples[1:])
+
+
 def test_a_doubtful_place_counts_for_nothing(refine):
     film = SAMPLES / "wrists_02.png"
-    gather = partial(refine.samples_of, film, spacing_mm=None, copies=0, share=(0.4, 1.1))
+    gather = partial(refine.samples_of, film, spacing_mm=None, copies=0, share=(0.4, 1.1), beside_bone=0)
     as_it_comes, with_deposits = gather(doubtful={})
     assert (as_it_comes.copy, with_deposits.copy) == (0, 1)
     assert (as_it_comes.deposit == refine.FALSE).all()
