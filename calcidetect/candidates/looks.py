@@ -2,7 +2,7 @@
 
 The words are those of radiologists for calcinosis (punctate, nodular, amorphous, linear, sheet-like, tumoral). Bounds
 were chosen on 251 deposits put into 47 films and found there, of which often no more than the denser half is seen;
-``benchmarks/README.md`` has the table of confusions.
+``benchmarks/HISTORY.md`` has the table of confusions.
 """
 
 from __future__ import annotations
