@@ -206,7 +206,7 @@ def test_only_the_batch_and_its_workers_catch_everything():
         if isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) == "Exception")
     }
     # They make a row of it, tell which row it would be, and carry it to its caller.
-    assert catchers <= {"batch.film_task", "batch.dry_run", "batch.worker"}
+    assert catchers <= {"batch.film_task", "batch.dry_run", "batch.worker", "batch.workers"}
 
 
 def test_dask_has_one_importer():
