@@ -66,8 +66,8 @@ def difference_of_gaussians(radiograph: Radiograph) -> list[ScannedCandidate]:
 
 
 def _working(radiograph: Radiograph) -> tuple[Radiograph, Field]:
-    working, field, *_ = pipeline.find_region(radiograph, Config())
-    return working, field
+    seen = pipeline.find_region(radiograph, Config())
+    return seen.working, seen.field
 
 
 def _filled(working: Radiograph, field: Field) -> np.ndarray:

@@ -69,11 +69,11 @@ def cases(given: argparse.Namespace) -> Iterator[Case]:
 
 def judged(case: Case) -> dict[str, tuple[FilmAgreement, float, np.ndarray]]:
     """Of each design how well it agrees, its processor seconds, and its bone in the film's own matrix."""
-    working, seen, *_ = pipeline.find_region(case.film, Config())
+    film = pipeline.find_region(case.film, Config())
     done = {}
     for name, design in DESIGNS.items():
         started = time.process_time()
-        found = design(working, seen)
+        found = design(film.working, film.field)
         seconds = time.process_time() - started
         found = ops.resize_mask(found, case.film.grid.source_shape)
         done[name] = (agreement(case, found), seconds, found)

@@ -98,7 +98,8 @@ def _quantile(counts: np.ndarray, share: float) -> float:
 
 def film_sides(path: Path, pitch_mm: float) -> list[Side]:
     """Both sides of a film."""
-    working, field, *_ = pipeline.find_region(with_pitch(readers.load(path), pitch_mm), Config())
+    seen = pipeline.find_region(with_pitch(readers.load(path), pitch_mm), Config())
+    working, field = seen.working, seen.field
     settings = Config().bone
     coarse = film_planes(working, field, pixel_mm=settings.pixel_mm)
     anatomy = bone.segment_bone(working, field, planes=coarse, settings=settings)

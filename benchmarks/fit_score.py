@@ -74,7 +74,7 @@ BONE_GAP_MM = 0.8
 """Soft tissue of a background: less likely bone or lung than this, and this far from bone."""
 
 MAY_BE_BONE, BESIDE_MM = 0.4, (0.2, 10.0)
-"""Soft tissue beside bone: less likely bone than this, and no nearer and no farther than that."""
+"""Soft tissue beside bone: less likely bone than this, and no nearer and no farther than that; as first set."""
 
 BACKGROUND_COPIES = 2
 """The shipped tables saw 1,408 copies of 806 backgrounds, four of each JSRT film, one or two of the others, without
@@ -255,7 +255,7 @@ def own_soft_tissue(
 ) -> tuple[np.ndarray, float]:
     """What the program takes for soft tissue outside lung, on the film's own grid, and its bone step.
 
-    With `beside_bone` only what lies near bone, and nearer to it than else, as calcification about joints does.
+    With `beside_bone` what lies 0.2 to 10 mm from bone, as calcification about joints does.
 
     On a frontal chest film nothing inside the rib cage or below it is taken: no deposit is searched there, and one put
     there taught the scorer to mark heart and ribs.
@@ -267,10 +267,8 @@ def own_soft_tissue(
     planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
     anatomy = bone.segment_bone(working, field, planes=planes, settings=config.bone, tables=tables)
     pixel_mm = working.grid.nominal_mm
-    to_bone, (nearest, farthest) = (
-        anatomy.bone_distance_px * pixel_mm,
-        BESIDE_MM if beside_bone else (BONE_GAP_MM, np.inf),
-    )
+    to_bone = anatomy.bone_distance_px * pixel_mm
+    nearest, farthest = BESIDE_MM if beside_bone else (BONE_GAP_MM, np.inf)
     no_bone = anatomy.bone_probability < (MAY_BE_BONE if beside_bone else NO_BONE)
     clear = no_bone & (anatomy.lung_probability < NO_LUNG)
     apart = (to_bone > nearest) & (to_bone < farthest) & (anatomy.skin_distance_px * pixel_mm > 1)

@@ -130,10 +130,14 @@ def samples_of(
     seed = zlib.crc32(path.name.encode())
     try:
         radiograph = readers.load(path)
-        working, field, region, *_ = pipeline.find_region(radiograph, Config())
+        seen = pipeline.find_region(radiograph, Config())
     except CalcidetectError as error:
         print(error, file=sys.stderr)
         return []
+    if seen.turns:
+        print(f"{path} lies on its side or upside down; turn it first", file=sys.stderr)
+        return []
+    working, field, region = seen.working, seen.field, seen.region
     name, ignore = str(path), [tuple(box) for box in doubtful.get(path.name, ())]
     found = [_measured((name, 0), (working, field, region), (), pixel_mm=1.0, ignore=ignore)]
     mm = spacing_mm or working.grid.nominal_mm * working.grid.shape[0] / radiograph.grid.shape[0]

@@ -92,7 +92,8 @@ def time_steps(film: Radiograph, runs: int) -> dict[str, float]:
         seconds[name] = least_seconds(call, runs)
         return call()
 
-    working, field, place, *_ = timed("field", lambda: pipeline.find_region(film, config))
+    seen = timed("field", lambda: pipeline.find_region(film, config))
+    (working, field), place = seen.upright, seen.region
     planes = timed("planes", lambda: film_planes(working, field, pixel_mm=config.bone.pixel_mm))
     anatomy = timed("bone", lambda: bone.segment_bone(working, field, planes=planes, settings=config.bone))
     tissue = timed("background", lambda: background.estimate_background(working, anatomy, settings=config.background))

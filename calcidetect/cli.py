@@ -38,7 +38,7 @@ EXIT_INTERRUPTED = 130  # as shells report a program that was stopped by Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 all done, 1 some films or a PACS failed, 2 usage, 130 stopped."""
+    """Run the command and return its exit status: 0 all done, 1 some of it failed, 2 usage, 130 stopped."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller; what is said there goes nowhere
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - to the end of the process
@@ -104,13 +104,13 @@ def _scan_films(args: argparse.Namespace, way: dict[str, Any]) -> int:
 def _dry_run(args: argparse.Namespace, way: dict[str, Any]) -> int:
     from calcidetect import dicomweb
     from calcidetect.batch.dry_run import look_at_many
-    from calcidetect.dicomweb import SCHEME
 
     if args.send_back:
         dicomweb.check_formats(_formats(args.format))
         dicomweb.check_paths(args.paths)
-    if any(path.startswith(SCHEME) for path in args.paths):
-        raise ConfigError(f"Films behind {SCHEME} can't be looked at without fetching them; leave --dry-run out.")
+    scheme = dicomweb.SCHEME
+    if any(path.startswith(scheme) for path in args.paths):
+        raise ConfigError(f"Films behind {scheme} can't be looked at without fetching them; leave --dry-run out.")
     with _bar() as advance:
         looks = look_at_many(args.paths, args.out, recipe=_scan_recipe(args), **way, progress=advance)
     for look in looks:
@@ -214,8 +214,8 @@ def _outcome(result: FilmResult) -> str:
     name = _one_line(result.film["film"])
     if not result.ok:
         return f"{name}: failed. {result.film['error']}"
-    remedy = _remedy("scan", result.film["flags"].split(";"))
-    trouble = f". {result.film['error']}" if result.film["error"] else ""
+    remedy = _remedy("scan", result.film["flags"].split(";")).rstrip(".")
+    trouble = f". {result.film['error']}" if result.film["error"] else "." * bool(remedy)
     return f"{name}: {len(result.candidates)} candidates{remedy}{trouble}"
 
 

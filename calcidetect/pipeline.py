@@ -112,30 +112,30 @@ def scan(
     radiograph = film if isinstance(film, Radiograph) else readers.load(film, spacing_mm=spacing_mm)
     radiograph = _with_side(radiograph, laterality) if laterality else radiograph
     given = None if region == "auto" else regions.get(region)
-    working, field, place, trouble, turns = find_region(radiograph, config, given=given)
-    tables = score.tables_of(config.score.tables, place.name)
-    upright, upright_field = turned(working, turns), turned(field, turns)
+    seen = find_region(radiograph, config, given=given)
+    upright, upright_field = seen.upright
+    tables = score.tables_of(config.score.tables, seen.region.name)
     found = find(upright, upright_field, config=config)
-    words = {UNLIKE, COLOURED} & {*trouble, *radiograph.flags}
+    words = {UNLIKE, COLOURED} & {*seen.flags, *radiograph.flags}
     refused = given is None and bool(words or not found.anatomy.bone.any())
     found = (found.without_candidates() if refused else found).scored(tables)
-    where, kinds = _named(found, upright, field=upright_field, region=place)
-    found = found.turned(-turns)
+    where, kinds = _named(found, upright, field=upright_field, region=seen.region)
+    found = found.turned(-seen.turns)
     least = score.OPERATING_POINT if min_score is None else min_score
-    candidates, labels = _kept(radiograph.pixels, working, found, kinds, where.words, least=least, tables=tables)
-    flags = radiograph.flags + trouble + field.flags + (NO_BONE,) * (not found.anatomy.bone.any())
+    candidates, labels = _kept(radiograph.pixels, seen.working, found, kinds, where.words, least=least, tables=tables)
+    flags = radiograph.flags + seen.flags + seen.field.flags + (NO_BONE,) * (not found.anatomy.bone.any())
     flags += (NOT_SEARCHED,) * refused + (TWO_LIMBS,) * (where.limbs == 2)
     return Scan(
         radiograph=radiograph,
-        working=working,
-        field=field,
+        working=seen.working,
+        field=seen.field,
         anatomy=found.anatomy,
         background=found.background,
         labels=labels,
         report=Report(
             source=radiograph.source,
             grid=radiograph.grid,
-            region=place.name,
+            region=seen.region.name,
             laterality=radiograph.source.laterality,
             candidates=candidates,
             min_score=least,
@@ -166,6 +166,26 @@ def _named(
         areas=where.areas,
     )
     return where, kinds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """A film on the working grid, before anything is looked for on it.
+
+    `working` and its exposed `field` lie as the film does; `flags` are words on trouble with its `region`; `turns` is
+    how many quarter turns counter-clockwise bring a chest film upright, 0 for others.
+    """
+
+    working: Radiograph
+    field: Field
+    region: Region
+    flags: tuple[str, ...]
+    turns: int
+
+    @property
+    def upright(self) -> tuple[Radiograph, Field]:
+        """Working film and field as they are looked at."""
+        return turned(self.working, self.turns), turned(self.field, self.turns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -239,9 +259,7 @@ def find(working: Radiograph, field: Field, *, config: Config, tables: BoneTable
     return Findings(anatomy=anatomy, background=tissue, labels=labels, features=features, thorax=thorax)
 
 
-def find_region(
-    radiograph: Radiograph, config: Config, *, given: Region | None = None
-) -> tuple[Radiograph, Field, Region, tuple[str, ...], int]:
+def find_region(radiograph: Radiograph, config: Config, *, given: Region | None = None) -> Prepared:
     """Bring a film to the working grid, find its exposed field, and the body region that it shows.
 
     Where the file has no spacing, the field is found once more at the pitch that the looks of the picture suggest, and
@@ -258,9 +276,7 @@ def find_region(
 
     Returns
     -------
-    working, field, region, flags, turns
-        The film on the working grid and its field, as the film lies; the region, words on trouble with it, and how many
-        quarter turns counter-clockwise bring a chest film upright.
+    Prepared
 
     Raises
     ------
@@ -278,7 +294,7 @@ def find_region(
         if radiograph.grid.spacing_mm is None:
             width_mm = film_size.judge_side_mm(turned(working, turns), turned(field, turns), look=look)
             working, field = _resized_field(radiograph, config, working, field, field_width_mm=width_mm)
-        return working, field, place, flags, turns
+        return Prepared(working=working, field=field, region=place, flags=flags, turns=turns)
     except FieldError as error:
         raise FieldError(f"{radiograph.source.path}: {error}") from error
 

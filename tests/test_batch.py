@@ -492,8 +492,27 @@ def test_a_dicom_result_that_cant_be_made_costs_no_other_result(films, tmp_path)
     assert result.film["flags"].split(";")[-2:] == ["no_sr", "no_gsps"]
     assert result.film["error"].startswith(f"{films[0]} is no DICOM file")
     assert result.film["error"].count("Results can't be filed in a PACS") == 1
-    assert (tmp_path / "out/a.json").exists()
+    told = json.loads((tmp_path / "out/a.json").read_text())
+    assert told["flags"][-2:] == ["no_sr", "no_gsps"]
     assert not list((tmp_path / "out").glob("*.dcm"))
+
+
+def test_what_cant_be_made_of_a_film_is_not_tried_again(films, tmp_path, scanner):
+    scan_many(films[0], tmp_path / "out", formats=["sr", "json"])
+    scan_many(films[0], tmp_path / "out", formats=["sr", "json"], resume=True)
+    assert len(scanner) == 1
+    (tmp_path / "out/a.json").unlink()
+    scan_many(films[0], tmp_path / "out", formats=["sr", "json"], resume=True)
+    assert len(scanner) == 2, "what is gone is made again"
+
+
+def test_a_dicom_result_of_a_run_before_does_not_outlive_what_it_was_made_of(films, tmp_path):
+    out = tmp_path / "out"
+    scan_many(films[0], out, formats=["sr"])
+    (out / "a.sr.dcm").write_bytes(b"of the film as it was")
+    Path(films[0]).write_bytes(b"another film")
+    scan_many(films[0], out, formats=["sr"], resume=True)
+    assert not (out / "a.sr.dcm").exists()
 
 
 def test_rows_are_keyed_by_pixels_settings_and_version(films, tmp_path):

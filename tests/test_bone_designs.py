@@ -19,7 +19,8 @@ def wrists(script, phantoms):
     if not phantoms:
         annotated = script("annotated")
         film, phantom = annotated.phantom_film("wrists", 3)
-        working, field, *_ = pipeline.find_region(film, Config())
+        seen = pipeline.find_region(film, Config())
+        working, field = seen.working, seen.field
         phantoms["wrists"] = working, field, 1 + ops.resize_mask(phantom.bone, working.grid.shape).astype(np.uint8)
     return phantoms["wrists"]
 

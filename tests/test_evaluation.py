@@ -315,7 +315,7 @@ def test_films_without_any_deposit_or_mark(scanned, tmp_path):
         ('[{"film": "a.png", "mm_px": 1, "real": [[5, 5, 5, 9]]}]', "empty box"),
         ('[{"film": "a.png", "mm_px": 1, "deposits": [{"id": 1}]}]', "record 1 .a.png. has no 'morphology'"),
         ('[{"film": "a.png", "mm_px": 1}, {"film": "x/a.png", "mm_px": 1}]', "2 records of a.png"),
-        ("[7]", "record 1 is 7, nothing of a film"),
+        ("[7]", "record 1 is no object with film and mm_px"),
     ],
 )
 def test_truth_that_cannot_be_understood(tmp_path, text, word):

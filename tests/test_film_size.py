@@ -94,5 +94,6 @@ def _side_mm(pixels):
         grid=grid,
         source=Source(path="part", pixel_hash=""),
     )
-    working, field, *_ = pipeline.find_region(radiograph, Config())
+    seen = pipeline.find_region(radiograph, Config())
+    working, field = seen.working, seen.field
     return film_size.longer_side(field) * working.grid.nominal_mm

@@ -164,10 +164,9 @@ def test_oblong_pixels_do_not_change_the_pitch_of_a_film_without_spacing(shoulde
     film = shoulder[1]
     grid = dataclasses.replace(film.grid, spacing_mm=None, spacing_source="none")
     oblong = dataclasses.replace(grid, source_shape=(grid.shape[0] // 2, grid.shape[1]))
-    pitches = [
-        find_region(dataclasses.replace(film, grid=each), Config(), given=regions.get("shoulder"))[0].grid.nominal_mm
-        for each in (grid, oblong)
-    ]
+    films = (dataclasses.replace(film, grid=each) for each in (grid, oblong))
+    seen = [find_region(each, Config(), given=regions.get("shoulder")) for each in films]
+    pitches = [each.working.grid.nominal_mm for each in seen]
     assert pitches[1] == pytest.approx(pitches[0], rel=0.15), "judged by the pixels as read, but not by half of them"
 
 

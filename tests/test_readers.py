@@ -282,6 +282,24 @@ def test_floating_point_values_of_any_size_are_brought_within_reach_by_a_power_o
     assert np.array_equal(plain, FILM), "usual values stay as they are"
 
 
+@pytest.mark.parametrize("nothing", [-3.4e38, 3.4e38])
+def test_a_value_that_stands_for_none_is_not_valid_and_changes_no_other(tmp_path, nothing):
+    pixels = FILM.astype(np.float32)
+    pixels[3:5, 4:6] = nothing
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, pixels)
+    loaded = load(_write(tmp_path / "film", buffer.getvalue()))
+    assert np.argwhere(~loaded.valid).tolist() == [[3, 4], [3, 5], [4, 4], [4, 5]]
+    assert np.array_equal(loaded.pixels[loaded.valid], FILM[loaded.valid])
+    assert loaded.pixels.max() == FILM.max()
+
+
+def test_an_exif_header_that_is_cut_short_tells_nothing(tmp_path):
+    head, block = imagecodecs.jpeg8_encode(FILM8), b"Exif\0\0II*\0\x08\0\0\0\xff\xff"
+    data = head[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + head[2:]
+    assert "shown_turned" not in load(_write(tmp_path / "film", data)).flags
+
+
 def test_colours_of_a_tiff_may_be_stored_one_after_the_other(tmp_path):
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, np.stack([FILM8] * 3), photometric="rgb", planarconfig="separate")

@@ -61,19 +61,27 @@ def test_candidates_weigh_by_what_they_are(refine):
     assert chance == pytest.approx(0.5 / refine.FALSE_SHARE), "it stands for all that were not kept"
 
 
-def test_soft_tissue_beside_bone_is_a_part_of_it(refine):
+def test_soft_tissue_beside_bone_stays_near_bone(refine):
     film = refine.with_pitch(readers.load(SAMPLES / "wrists_02.png"), 0.3)
     (beside, _), (anywhere, _) = (refine.own_soft_tissue(film, None, beside_bone=near) for near in (True, False))
     assert 0 < beside.sum() < anywhere.sum()
     assert ops.distance(~(anywhere & ~beside)).max() > 3 / 0.3, "wide parts of the forearm are far from bone"
 
 
-def test_copies_beside_bone_come_last(refine):
-    samples = refine.samples_of(
-        SAMPLES / "wrists_02.png", spacing_mm=None, copies=0, share=(0.4, 1.1), beside_bone=2, doubtful={}
-    )
-    assert [sample.copy for sample in samples] == [0, 1, 2, 3]
+def test_the_last_copies_have_deposits_beside_bone(refine, monkeypatch):
+    put_in, insert = [], refine.insert_deposits
+
+    def noted(pixels, allowed, **how):
+        put_in.append(allowed.sum())
+        return insert(pixels, allowed, **how)
+
+    monkeypatch.setattr(refine, "insert_deposits", noted)
+    monkeypatch.setattr(refine, "CROWD_SHARE", 0)
+    film = SAMPLES / "wrists_02.png"
+    samples = refine.samples_of(film, spacing_mm=None, copies=1, share=(0.4, 1.1), beside_bone=2, doubtful={})
+    assert [sample.copy for sample in samples] == [0, 1, 2, 3, 4]
     assert all((sample.deposit >= 0).any() for sample in samples[1:])
+    assert put_in[0] == put_in[1] != put_in[2] == put_in[3]
 
 
 def test_a_doubtful_place_counts_for_nothing(refine):

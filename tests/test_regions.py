@@ -99,9 +99,10 @@ def test_the_size_is_the_pictures_where_it_looks_like_the_region():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_phantoms_are_recognised_from_the_picture(kind):
-    working, _, place, flags, _ = pipeline.find_region(phantom_film(kind), Config())
-    assert place.name in KINDS[kind]
-    assert not flags
+    seen = pipeline.find_region(phantom_film(kind), Config())
+    working = seen.working
+    assert seen.region.name in KINDS[kind]
+    assert not seen.flags
     assert working.grid.spacing_mm is None
     assert working.grid.nominal_mm == pytest.approx(pipeline.working_mm(working.grid, Config().grid), rel=0.01)
 
@@ -109,7 +110,7 @@ def test_phantoms_are_recognised_from_the_picture(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_assumed_size_of_a_phantom_is_near_its_own(kind):
     radiograph = phantom_film(kind)
-    working, *_ = pipeline.find_region(radiograph, Config())
+    working = pipeline.find_region(radiograph, Config()).working
     assumed_mm = working.grid.nominal_mm / working.grid.step[0]
     assert math.log(assumed_mm / PHANTOM_MM) == pytest.approx(0, abs=math.log(1.25))
 
@@ -117,22 +118,22 @@ def test_the_assumed_size_of_a_phantom_is_near_its_own(kind):
 def test_a_chest_film_whose_header_says_hand_is_a_chest_film_with_a_flag():
     radiograph = readers.load(get_testdata_file("RG1_UNCR.dcm"))
     radiograph = dataclasses.replace(radiograph, source=dataclasses.replace(radiograph.source, body_part="HAND"))
-    _, _, place, flags, _ = pipeline.find_region(radiograph, Config())
-    assert (place.name, flags) == ("chest", ("region_overruled",))
+    seen = pipeline.find_region(radiograph, Config())
+    assert (seen.region.name, seen.flags) == ("chest", ("region_overruled",))
 
 
 def test_the_region_that_the_user_names_counts():
     given = regions.get("hand")
     radiograph = phantom_film("chest", body_part="CHEST")
-    working, field, place, flags, _ = pipeline.find_region(radiograph, Config(), given=given)
-    assert (place, flags) == (given, ())
-    assumed_mm = film_size.longer_side(field) * working.grid.nominal_mm
+    seen = pipeline.find_region(radiograph, Config(), given=given)
+    assert (seen.region, seen.flags) == (given, ())
+    assumed_mm = film_size.longer_side(seen.field) * seen.working.grid.nominal_mm
     assert assumed_mm == pytest.approx(given.field_width_mm, rel=0.08), "the picture's size is a chest's, not a hand's"
 
 
 def test_a_known_spacing_is_kept():
     radiograph = phantom_film("chest", spacing_mm=PHANTOM_MM)
-    working, *_ = pipeline.find_region(radiograph, Config())
+    working = pipeline.find_region(radiograph, Config()).working
     assert working.grid.spacing_mm / working.grid.step[0] == pytest.approx(PHANTOM_MM, rel=0.01)
 
 
@@ -247,5 +248,5 @@ def test_what_would_be_bone_nearly_everywhere_is_no_bone():
 
 def test_a_picture_unlike_all_films_is_flagged_whoever_names_its_region():
     noise = film(np.random.default_rng(0).normal(100, 20, (240, 200)))
-    assert "unlike_films" in pipeline.find_region(noise, Config())[3]
-    assert pipeline.find_region(noise, Config(), given=regions.get("hand"))[3] == ("unlike_films",)
+    assert "unlike_films" in pipeline.find_region(noise, Config()).flags
+    assert pipeline.find_region(noise, Config(), given=regions.get("hand")).flags == ("unlike_films",)

@@ -84,6 +84,15 @@ def test_a_moved_mark_stays_on_the_film(row, col):
     assert all(-0.5 <= r <= FILM.rows - 0.5 and -0.5 <= c <= FILM.cols - 0.5 for r, c in found.contour)
 
 
+def test_a_mark_that_was_moved_to_the_edge_and_back_is_whole_again():
+    reader = Reader((dataclasses.replace(CANDIDATES[0], contour=SQUARE),))
+    reader.decide("relabel", mark=1, label="vascular")
+    reader.decide("move", mark=1, row=95, col=0)
+    back = reader.decide("move", mark=1, row=CANDIDATES[0].row, col=CANDIDATES[0].col).mark(1)
+    assert dataclasses.replace(back.candidate, label=back.original.label) == back.original
+    assert back.candidate.label == "vascular"
+
+
 def test_an_outline_has_the_area_and_centre_of_its_polygon():
     state = Reader().decide("draw_outline", contour=[[10, 20], [20, 20], [20, 24], [10, 24]])
     drawn = state.marks[-1]

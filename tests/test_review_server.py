@@ -8,14 +8,16 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import threading
+import time
 import zlib
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from review_runs import Browser, make_run, served
+from small_scans import small_candidate
 
 from calcidetect import cli
 from calcidetect.candidates.score import OPERATING_POINT
@@ -24,6 +26,7 @@ from calcidetect.reading import readers
 from calcidetect.review.app import STATIC
 from calcidetect.review.decisions import DecisionStore
 from calcidetect.review.pictures import _Recent
+from calcidetect.review.run_folder import MOST_CANDIDATES
 
 
 @pytest.fixture
@@ -190,6 +193,17 @@ def test_a_film_that_failed_says_why(browser):
     assert status == 400
     assert "could not be scanned" in answer["error"]
     assert browser.decide(3, action="reviewed", last=0)[0] == 400
+    status, answer = browser.get("api/films/3")
+    assert status == 400
+    assert "could not be scanned" in answer["error"]
+
+
+def test_the_trachea_is_on_the_page_however_many_candidates_score_more(tmp_path):
+    many = [small_candidate(id=number + 1, score=0.9) for number in range(MOST_CANDIDATES + 5)]
+    ring = small_candidate(id=len(many) + 1, score=0.1, label="tracheal")
+    (film,) = make_run(tmp_path / "many", candidates=(*many, ring)).run().films.values()
+    assert [mark.label for mark in film.candidates].count("tracheal") == 1
+    assert len(film.candidates) == MOST_CANDIDATES + 1
 
 
 def test_films_that_are_gone_damaged_or_others_leave_the_rest_readable(browser, tmp_path):
@@ -371,23 +385,25 @@ def test_impossible_options_are_refused(folder, capsys, words, reason):
 
 
 def test_what_three_ask_for_at_one_time_is_made_once():
-    made, started, go_on = [], threading.Event(), threading.Event()
-    recent = _Recent(2)
+    """The third asks in the moment between making and keeping."""
+    made, recent = [], _Recent(2)
+
+    class Slow(OrderedDict):
+        def __setitem__(self, key, value):
+            asked.append(pool.submit(recent.get, key, make))
+            time.sleep(0.2)
+            super().__setitem__(key, value)
 
     def make():
         made.append(1)
-        started.set()
-        go_on.wait(10)
         return "picture"
 
+    recent._made = Slow()
     with ThreadPoolExecutor(3) as pool:
-        first = pool.submit(recent.get, "film", make)
-        started.wait(10)
-        others = [pool.submit(recent.get, "film", make) for _ in range(2)]
-        go_on.set()
-        assert [asked.result(10) for asked in (first, *others)] == ["picture"] * 3
+        asked = []
+        assert recent.get("film", make) == "picture"
+        assert asked[0].result(10) == "picture"
     assert len(made) == 1
-    assert not recent._making, "nothing is kept of what is made"
 
 
 def test_what_could_not_be_made_is_made_by_the_next_who_asks():

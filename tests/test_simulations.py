@@ -140,7 +140,7 @@ def test_no_room_is_a_film_without_deposits_and_a_remark(limb, tmp_path):
     (tmp_path / "soft.json").write_text(json.dumps({"limb.png": [[[40, 40], [42, 40], [42, 41]]]}))
     (done,) = simulate(limb, tmp_path / "out", spacing_mm=PIXEL_MM)
     assert not done.error
-    assert "room for no deposits in limb.png, 2 or more were wanted" in done.remarks[0]
+    assert "2 deposits or more were wanted in limb.png, it had room for 0" in done.remarks[0]
     assert truth_of(tmp_path / "out")["films"][0]["deposits"] == []
 
 
@@ -148,7 +148,8 @@ def test_room_for_fewer_deposits_than_wanted_is_said(limb, tmp_path):
     (done,) = simulate(limb, tmp_path / "out", soft=None, spacing_mm=PIXEL_MM, count=(400, 400))
     (record,) = truth_of(tmp_path / "out")["films"]
     assert 0 < len(record["deposits"]) < 400
-    assert f"room for {len(record['deposits'])} deposits in limb.png, 400 or more were wanted" in done.remarks[0]
+    room = f"it had room for {len(record['deposits'])}."
+    assert f"400 deposits or more were wanted in limb.png, {room}" in done.remarks[0]
 
 
 def test_more_deposits_than_any_film_takes_are_refused(limb, tmp_path):

@@ -57,9 +57,9 @@ def test_a_quarter_turn_is_counter_clockwise_and_turns_the_grid():
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_a_turned_picture_is_described_as_one_that_was_turned_before_it_was_looked_at(chest, turns):
-    working, field, *_ = find_region(chest, Config())
+    seen = find_region(chest, Config())
     words = region_model.load_model().words
-    pixels, body = region_model.reduced(working, field)
+    pixels, body = region_model.reduced(seen.working, seen.field)
     picture = region_model._picture(pixels, body)
     afterwards = region_model._described(region_model._turned(picture, turns), words)
     before = region_model.features(turned_image(pixels, turns), turned_image(body, turns), words=words)
@@ -68,24 +68,25 @@ def test_a_turned_picture_is_described_as_one_that_was_turned_before_it_was_look
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_a_chest_film_that_was_turned_is_told_how_to_stand_up(chest, turns):
-    *_, place, flags, back = find_region(turned(chest, turns), Config())
-    assert place.name == "chest"
-    assert back == -turns % 4
-    assert ("turned" in flags) == (turns > 0)
+    seen = find_region(turned(chest, turns), Config())
+    assert seen.region.name == "chest"
+    assert seen.turns == -turns % 4
+    assert ("turned" in seen.flags) == (turns > 0)
+    assert seen.upright[0].grid.shape == pytest.approx(find_region(chest, Config()).working.grid.shape, abs=1)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_synthetic_films_are_read_as_they_lie(kind):
-    *_, flags, turns = find_region(phantom_film(kind), Config())
-    assert turns == 0
-    assert "turned" not in flags
+    seen = find_region(phantom_film(kind), Config())
+    assert seen.turns == 0
+    assert "turned" not in seen.flags
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_other_parts_may_be_laid_down_any_way_round(turns):
-    *_, flags, back = find_region(turned(phantom_film("wrists"), turns), Config())
-    assert back == 0
-    assert "turned" not in flags
+    seen = find_region(turned(phantom_film("wrists"), turns), Config())
+    assert seen.turns == 0
+    assert "turned" not in seen.flags
 
 
 @pytest.mark.parametrize("turns", [1, 2])

@@ -27,6 +27,12 @@ def pool():
         yield processes
 
 
+def test_work_done_here_hands_on_what_it_raised():
+    future = Here().submit(int, "x")
+    with pytest.raises(ValueError, match="invalid literal"):
+        future.result()
+
+
 def test_every_executor_gives_the_same(pool):
     with ThreadPoolExecutor(2) as threads:
         for executor in (Here(), pool, threads):

@@ -49,12 +49,16 @@ portrait and a cat are not."""
 CHEST = "chest"
 
 UPRIGHT = 0.35
-"""A film this near to a prototype, in kernel widths, stands as that does: it is not looked at another way up."""
+"""A film this near to a prototype, in kernel widths, stands as that does: it is not looked at another way up. Of 399
+chest films six in ten are, of those turned by hand none."""
 
-NEARER, MIN_CHANCES = 0.05, (0.02, 0.5)
-"""A film is turned where that brings it nearer to a prototype by so much, and where it was, and becomes, at least so
-likely a chest. Of 399 chest films none is turned as it lies, 98 % are on either side and 97 % upside down; of 388
-others, whose parts may be laid down any way round, none."""
+TURN_GAIN = 0.05
+"""By so much, in kernel widths, turning brings a film that lies nearer to a prototype. With these bounds none of 399
+chest films is turned as it lies, 98 % are on either side and 97 % upside down; of 388 others, whose parts may be laid
+down any way round, none."""
+
+MIN_CHANCE_LYING, MIN_CHANCE_UPRIGHT = 0.02, 0.5
+"""Least chance of being a chest, before and after a film is turned."""
 
 BODY_BLACK = 0.1  # least level of the body where air is 0
 
@@ -137,16 +141,17 @@ def look_at(radiograph: Radiograph, field: Field, *, model: RegionModel | None =
     Returns
     -------
     Look
+        Of a chest film on its side or upside down what it looks like upright, and how it gets there.
     """
     model = model or load_model()
     picture = _picture(*reduced(radiograph, field))
     look, distance = _look(model, picture)
-    before, after = MIN_CHANCES
-    if look.chances[CHEST] < before or distance < UPRIGHT:
+    if look.chances[CHEST] < MIN_CHANCE_LYING or distance < UPRIGHT:
         return look
     others = [_look(model, _turned(picture, turns), turns) for turns in (1, 2, 3)]
     nearest, least = min(others, key=lambda other: other[1])
-    return nearest if nearest.chances[CHEST] >= after and least < distance - NEARER else look
+    lies = nearest.chances[CHEST] >= MIN_CHANCE_UPRIGHT and least < distance - TURN_GAIN
+    return nearest if lies else look
 
 
 def _look(model: RegionModel, picture: _Picture, turns: int = 0) -> tuple[Look, float]:

@@ -97,9 +97,7 @@ def scan_film(task: Task) -> FilmResult:
         )
         source = dataclasses.replace(scan.report.source, path=film.film)
         scan = dataclasses.replace(scan, report=dataclasses.replace(scan.report, source=source))
-        missing = _write(scan, task, path)
-        flags = scan.report.flags + tuple(f"no_{kind}" for kind in missing)
-        scan = dataclasses.replace(scan, report=dataclasses.replace(scan.report, flags=flags))
+        scan, missing = _write(scan, task, path)
         result = _result(scan, task, file_hash=file_hash, seconds=time.perf_counter() - started)
         return dataclasses.replace(result, film=result.film | {"error": _in_a_line(missing.values(), film, path)})
     except Exception as error:  # the one place that may: a film must not stop the others
@@ -112,27 +110,37 @@ def _in_a_line(sentences: Iterable[str], film: GivenFilm, path: str) -> str:
     return " ".join(" ".join(dict.fromkeys(sentences)).replace(path, film.film).split())[:_MAX_ERROR_LENGTH]
 
 
-def _write(scan: Scan, task: Task, path: str) -> dict[str, str]:
+def lacking(form: str) -> str:
+    """Flag of a film of which a DICOM format can't be made."""
+    return f"no_{form}"
+
+
+def _write(scan: Scan, task: Task, path: str) -> tuple[Scan, dict[str, str]]:
     """Write the film's files; those that are DICOM take patient and study from the film itself, at `path`.
 
     Returns
     -------
-    dict
-        The DICOM formats that can't be made of this film, and why.
+    scan
+        With flags for the DICOM formats that can't be made of this film.
+    missing
+        These formats, and why.
     """
-    formats = task.recipe.film_formats
-    filed = [name for name in formats if name in dicom_out.KINDS]
-    others = [name for name in formats if name not in dicom_out.KINDS]
-    writers.write(scan, task.out, formats=others, name=task.footing.name)
+    formats, missing = task.recipe.film_formats, {}
     source = dataclasses.replace(scan.report.source, path=path)
     there = dataclasses.replace(scan, report=dataclasses.replace(scan.report, source=source))
-    missing = {}
-    for kind in filed:
+    for kind in (form for form in formats if form in dicom_out.KINDS):
         try:
             writers.write(there, task.out, formats=[kind], name=task.footing.name)
         except NotForDicom as error:
             missing[kind] = str(error)
-    return missing
+            Path(task.out, f"{task.footing.name}{writers.FORMATS[kind].suffix}").unlink(
+                missing_ok=True
+            )  # of a run before
+    flags = scan.report.flags + tuple(map(lacking, missing))
+    scan = dataclasses.replace(scan, report=dataclasses.replace(scan.report, flags=flags))
+    others = [form for form in formats if form not in dicom_out.KINDS]
+    writers.write(scan, task.out, formats=others, name=task.footing.name)
+    return scan, missing
 
 
 def _check_version(wanted: str) -> None:

@@ -70,7 +70,8 @@ def given_films(paths: StrPath | Iterable[StrPath], *, root: StrPath | None = No
     Raises
     ------
     ReadError
-        When a pattern or manifest holds no films, no folder of several does, or one can't be read.
+        When a pattern or manifest holds no films or can't be read; for a folder without films only where nothing else
+        is given, else it becomes a failed row.
     ConfigError
         When a film does not lie below `root`.
 
@@ -80,19 +81,19 @@ def given_films(paths: StrPath | Iterable[StrPath], *, root: StrPath | None = No
     ['a.dcm', 'b.png']
     """
     films: dict[str, GivenFilm] = {}
-    empty: list[ReadError] = []
+    empty: dict[str, ReadError] = {}
     for path in listed_paths(paths):
         try:
             found = tuple(_films_of(Path(path)))
         except ReadError as error:
             if not os.path.isdir(path):
                 raise
-            empty.append(error)
+            empty[os.path.abspath(path)] = error
             found = (GivenFilm(path=os.fspath(path), film=os.fspath(path)),)  # a failed row; the others are scanned
         for film in found:
             films.setdefault(os.path.abspath(film.path), film)
-    if empty and len(empty) == len(films):
-        raise empty[0]
+    if empty and empty.keys() == films.keys():
+        raise next(iter(empty.values()))
     return tuple(films.values()) if root is None else tuple(_below(Path(root), film) for film in films.values())
 
 

@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from calcidetect.batch.stored_results import (
     read_only,
 )
 from calcidetect.errors import ConfigError
+from calcidetect.writers import FILM_COLUMNS
 
 JOURNAL_FILE = "journal.sqlite"
 
@@ -65,6 +66,8 @@ class Footing:
         First part of the names of its output files.
     file_hash
         SHA-256 of the file's content, once the film was scanned; empty before.
+    flags
+        Of the result, once there is one; not compared.
     """
 
     bytes: int
@@ -73,6 +76,7 @@ class Footing:
     told: str
     name: str
     file_hash: str = ""
+    flags: tuple[str, ...] = field(default=(), compare=False)
 
 
 class Journal:
@@ -147,12 +151,16 @@ class Journal:
     def finished(self) -> dict[str, Footing]:
         """Films that were scanned with this recipe, and what their results rest on."""
         with self._speaking() as ask:
+            flags = f"json_extract(result, '$[0][{FILM_COLUMNS.index('flags')}]')"
             rows = ask.execute(
-                f"SELECT film, {', '.join(_FOOTING)} FROM films "
+                f"SELECT film, {flags}, {', '.join(_FOOTING)} FROM films "
                 "WHERE status = 'ok' AND settings_hash = ? AND version = ?",
                 (self._settings_hash, self._version),
             )
-            return {film: Footing(**dict(zip(_FOOTING, values, strict=True))) for film, *values in rows}
+            return {
+                film: Footing(**dict(zip(_FOOTING, values, strict=True)), flags=tuple(filter(None, words.split(";"))))
+                for film, words, *values in rows
+            }
 
     def keep(self, films: Iterable[tuple[int, str, Footing]]) -> None:
         """Take finished films into this run: position, name and present footing of each, in one transaction."""

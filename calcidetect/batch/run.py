@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
 from calcidetect import writers
-from calcidetect.batch.film_task import Recipe, Task, failed_result, hash_of_file, scan_film
+from calcidetect.batch.film_task import Recipe, Task, failed_result, hash_of_file, lacking, scan_film
 from calcidetect.batch.inputs import GivenFilm, given_films, listed_paths
 from calcidetect.batch.journal import JOURNAL_FILE, Footing, Journal, open_journal
 from calcidetect.batch.names import output_names
@@ -235,20 +235,27 @@ def plan(
 ) -> tuple[tuple[Task, ...], tuple[Task, ...]]:
     """What is to be done, and what is done and stays.
 
-    To be done are films whose result is not known, or rests on something that has changed, or has lost a file.
+    To be done are films whose result is not known, or rests on something that has changed, or has lost a file. What
+    could not be made of a film is not missed.
     """
     names = output_names([film.film for film in films], endings=writers.ENDINGS)
-    suffixes = [writers.FORMATS[name].suffix for name in recipe.film_formats]
     tasks: list[Task] = []
     kept: list[Task] = []
     out = os.path.abspath(folder)
     for position, film in enumerate(films):
         footing = footing_of(film, names[film.film])
         task = Task(film=film, position=position, footing=footing, out=out, recipe=recipe)
-        files = (os.path.join(out, f"{footing.name}{suffix}") for suffix in suffixes)
-        stays = _holds(finished.get(film.film), task) and all(map(os.path.exists, files))
+        before = finished.get(film.film)
+        stays = _holds(before, task) and all(map(os.path.exists, _files(before, task)))
         (kept if stays else tasks).append(task)
     return tuple(tasks), tuple(kept)
+
+
+def _files(before: Footing | None, task: Task) -> Iterator[str]:
+    """The files that a film has, but for those that could not be made of it."""
+    for form in task.recipe.film_formats:
+        if before is None or lacking(form) not in before.flags:
+            yield os.path.join(task.out, f"{task.footing.name}{writers.FORMATS[form].suffix}")
 
 
 def _holds(before: Footing | None, task: Task) -> bool:

@@ -37,8 +37,8 @@ def presentation_state(scan: Scan) -> Dataset:
 
     Raises
     ------
-    OutputError
-        When the film is no DICOM file, is gone, or lacks what a PACS files by.
+    NotForDicom
+        When the film is no DICOM file, is gone, lacks what a PACS files by, or is stored in colours.
     """
     header = film_header(scan.report)
     if int(header.get("SamplesPerPixel", 1)) != 1:

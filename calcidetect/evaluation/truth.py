@@ -90,7 +90,7 @@ def _items(path: Path) -> list[Any]:
 
 def _film(item: Any, path: Path, number: int) -> KnownFilm:
     if not isinstance(item, dict):
-        raise EvaluationError(f"{path}: {_called(item, number)} is {item!r}, nothing of a film; see README.md.")
+        raise EvaluationError(f"{path}: {_called(item, number)} is no object with film and mm_px; see README.md.")
     try:
         mm_px = _number(item["mm_px"])
         put_in = [_deposit(entry) for entry in item.get("deposits", ())]

@@ -99,7 +99,8 @@ def _analyse(root: Path, film: Path, recipe: Recipe, executor: Executor | None) 
         spool.put(root / spool.OUTBOX / path.name, path.read_bytes())
     spool.note(root, "analysed", film=film.stem, candidates=len(result.candidates))
     _remove(root, film)
-    return " ".join([f"{film.stem}: {len(result.candidates)} candidates.", result.film["error"]]).rstrip(" .")
+    trouble = f". {result.film['error']}" if result.film["error"] else ""
+    return f"{film.stem}: {len(result.candidates)} candidates{trouble}"
 
 
 def _count_try(film: Path) -> int:

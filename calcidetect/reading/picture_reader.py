@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
 import struct
 import warnings
 from collections.abc import Callable
@@ -31,8 +30,9 @@ SHOWN_TURNED = "shown_turned"
 
 _EXIF, _EXIF_WITHIN, _ORIENTATION = b"Exif\0\0", 4096, 274
 
-MOST_EXPONENT = 50
-"""Of two, in the greatest absolute value of a film in floating-point numbers."""
+MOST_EXPONENT, FAR_EXPONENT = 50, 60
+"""Of two: greatest one of the usual values of a film in floating-point numbers, and one that none has. Squares of these
+are within float32."""
 
 _Pixels = npt.NDArray[Any]
 
@@ -157,7 +157,8 @@ def read_picture(data: bytes, path: str) -> StoredFilm:
     header, stored = _decode(form, data)
     colours, valid = _split_alpha(stored)
     grey, valid = _drop_non_finite(to_grey(colours), valid)
-    grey = _within_reach(grey) if stored.dtype.kind == "f" else grey
+    if stored.dtype.kind == "f":
+        grey, valid = _within_reach(grey, valid)
     span = _span(stored.dtype, header.bits, grey)
     if header.white_is_zero:
         grey = np.float32(sum(span)) - grey
@@ -202,20 +203,16 @@ def _decode(form: _Format, data: bytes) -> tuple[_Header, _Pixels]:
 def _exif_orientation(form: _Format, data: bytes) -> int:
     """How viewers turn the picture, 1 for as stored: by the TIFF header that the file is, or that a JPEG holds."""
     start = 0 if form is _TIFF else data.find(_EXIF, 0, _EXIF_WITHIN) + len(_EXIF)
-    if start == len(_EXIF) - 1:
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[start : start + 4])
+    if order is None or (start == len(_EXIF) - 1 and form is not _TIFF):
         return 1
-    import tifffile  # noqa: PLC0415 - heavy, and few pictures tell
-
-    log = logging.getLogger("tifffile")
-    before = log.level
-    log.setLevel(logging.CRITICAL)  # it complains of a header without a picture
     try:
-        with tifffile.TiffFile(io.BytesIO(data[start:])) as tiff:
-            return int(tiff.pages.first.tags[_ORIENTATION].value)
-    except DAMAGE:
+        at = start + int(struct.unpack_from(f"{order}I", data, start + 4)[0])
+        count = struct.unpack_from(f"{order}H", data, at)[0]
+        tags = (struct.unpack_from(f"{order}HHIH", data, at + 2 + 12 * number) for number in range(count))
+        return next((int(value) for tag, _, _, value in tags if tag == _ORIENTATION), 1)
+    except struct.error:  # cut short: nothing is told
         return 1
-    finally:
-        log.setLevel(before)
 
 
 def _split_alpha(stored: _Pixels) -> tuple[_Pixels, npt.NDArray[np.bool_]]:
@@ -239,10 +236,18 @@ def _drop_non_finite(grey: FloatImage, valid: Mask) -> tuple[FloatImage, Mask]:
     return np.where(finite, grey, grey[finite].min()), valid & finite
 
 
-def _within_reach(grey: FloatImage) -> FloatImage:
-    """Values whose squares float32 can't hold, times a power of two, which changes nothing else."""
-    exponent = int(np.frexp(np.abs(grey).max())[1])
-    return grey if abs(exponent) <= MOST_EXPONENT else np.ldexp(grey, -exponent)
+def _within_reach(grey: FloatImage, valid: Mask) -> tuple[FloatImage, Mask]:
+    """Bring values whose squares float32 can't hold within reach, by a power of two, which changes nothing else.
+
+    The median counts: what lies far beyond all others is no value of a film, but stands for none.
+    """
+    usual = np.abs(grey[valid & (grey != 0)])
+    exponent = int(np.frexp(np.median(usual))[1]) if len(usual) else 0
+    if abs(exponent) > MOST_EXPONENT:
+        with np.errstate(over="ignore"):
+            grey = np.ldexp(grey, -exponent)
+    near = np.abs(grey) < 2.0**FAR_EXPONENT
+    return (grey, valid) if near.all() else (np.where(near, grey, grey[near].min()), valid & near)
 
 
 def _span(dtype: np.dtype[np.generic], bits: int, grey: npt.NDArray[np.float32]) -> tuple[float, float]:

@@ -23,7 +23,6 @@ from calcidetect.review.decisions import DecisionStore
 from calcidetect.review.exports import Reviewed, reviewed_films
 from calcidetect.review.pictures import load_scanned
 from calcidetect.review.run_folder import RunFolder, is_run_folder
-from calcidetect.turning import turned
 from calcidetect.types import Grid
 
 IGNORED = -2
@@ -116,14 +115,14 @@ def read_films(
 def _judged(run: RunFolder, item: Reviewed, config: Config) -> JudgedCandidates:
     known, region = known_film(item), item.film.told[2] or run.run().recipe["region"]
     given = None if region == "auto" else regions.get(region)
-    working, field, place, _, turns = pipeline.find_region(load_scanned(item.film, run), config, given=given)
-    found = pipeline.find(turned(working, turns), turned(field, turns), config=config).turned(-turns)
-    places = _places(found.labels, working.grid)
+    seen = pipeline.find_region(load_scanned(item.film, run), config, given=given)
+    found = pipeline.find(*seen.upright, config=config).turned(-seen.turns)
+    places = _places(found.labels, seen.working.grid)
     hit = hits(places, known.deposits, pixel_mm=known.mm_px)
     ignored = (hit < 0) & inside_any(places, known.ignore, margin=MARGIN_MM / known.mm_px)
     return JudgedCandidates(
         case=item.film.result.patient or item.film.result.pixel_hash,
-        region=place.name,
+        region=seen.region.name,
         features=found.features,
         deposit=np.where(ignored, IGNORED, hit),
         deposits=len(known.deposits),

@@ -137,7 +137,7 @@ def _run(desk: Desk, request: Request, _: Any) -> Response:
 
 
 def _film(desk: Desk, request: Request, _: Any) -> Response:
-    film = desk.folder.film(request.path_params["film"])
+    film = _scanned(desk, request)
     state = state_of(film, desk.folder.run(), decisions=desk.decisions.of_film(film.result.pixel_hash))
     return JSONResponse(film_answer(film, state))
 

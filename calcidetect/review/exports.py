@@ -176,7 +176,7 @@ def _reading(film: ReviewFilm, state: FilmState, radiograph: Radiograph, folder:
     """What was accepted, in the place of the candidates of the scan's own report."""
     run, marks = folder.run(), accepted(state)
     given = regions.get(film.result.film["region"])
-    working, *_ = pipeline.find_region(radiograph, run.config, given=given)  # the grid that the marks were measured on
+    working = pipeline.find_region(radiograph, run.config, given=given).working  # on whose grid the marks were measured
     comments = (state.comment, *(mark.comment for mark in marks))
     report = Report(
         source=radiograph.source,

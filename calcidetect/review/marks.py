@@ -252,8 +252,9 @@ def _decided(mark: Mark, decision: Decision, shape: tuple[int, int]) -> Mark:
             named = dataclasses.replace(mark.candidate, label=content["label"])
             return dataclasses.replace(mark, state=taken, candidate=named)
         case "move":
-            moved = moved_to(mark.candidate, row=content["row"], col=content["col"], shape=shape)
-            return dataclasses.replace(mark, state=taken, candidate=moved)
+            moved = moved_to(mark.original, row=content["row"], col=content["col"], shape=shape)  # it was not cut yet
+            named = dataclasses.replace(moved, label=mark.candidate.label)
+            return dataclasses.replace(mark, state=taken, candidate=named)
         case _:
             return dataclasses.replace(mark, comment=content["text"])
 

@@ -29,6 +29,7 @@ from calcidetect.reading import readers
 from calcidetect.reading.polarity import INVERTED_FROM, inversion_log_odds
 from calcidetect.simulation.annotations import Annotation, Box, annotated_step, polygon_mask
 from calcidetect.simulation.simulate import Deposit, dark_level, insert_deposits, linear_signal, log_signal
+from calcidetect.turning import turned
 from calcidetect.types import Anatomy, Radiograph
 from calcidetect.writers import make_folder, write_bytes
 
@@ -80,7 +81,7 @@ class Recipe:
             raise ConfigError(f"The number of copies must be 1 or more, got {self.copies}.")
         low, high = self.count
         if high > MOST_DEPOSITS:
-            raise ConfigError(f"A film takes {MOST_DEPOSITS} deposits at most, got {high}.")
+            raise ConfigError(f"A film takes {MOST_DEPOSITS} deposits at most, got {high}; ask for fewer with --count.")
         if not 1 <= low <= high:
             raise ConfigError(f"The count of deposits must be two numbers, 1 <= LOW <= HIGH, got {low} {high}.")
         readers.check_spacing(self.spacing_mm)
@@ -189,7 +190,7 @@ def _remarks(scene: _Scene, copies: Sequence[Record], recipe: Recipe) -> tuple[s
     name = scene.radiograph.source.path
     least = recipe.count[0]
     remarks = [
-        f"{name}: room for {len(record['deposits']) or 'no'} deposits in {record['film']}, {least} or more were wanted."
+        f"{name}: {least} deposits or more were wanted in {record['film']}, it had room for {len(record['deposits'])}."
         for record in copies
         if len(record["deposits"]) < least
     ]
@@ -270,9 +271,11 @@ def _annotated(radiograph: Radiograph, note: Annotation) -> tuple[float, float, 
 def _measured(radiograph: Radiograph, note: Annotation) -> tuple[float, float, Mask]:
     """Pitch, bone step and, without polygons, soft tissue as the program finds them."""
     config = Config()
-    working, field, *_ = pipeline.find_region(radiograph, config)
-    planes = film_planes(working, field, pixel_mm=config.bone.pixel_mm)
-    anatomy = bone.segment_bone(working, field, planes=planes, settings=config.bone)
+    seen = pipeline.find_region(radiograph, config)
+    upright, field = seen.upright
+    planes = film_planes(upright, field, pixel_mm=config.bone.pixel_mm)
+    anatomy = turned(bone.segment_bone(upright, field, planes=planes, settings=config.bone), -seen.turns)
+    working = seen.working
     pitch = working.grid.nominal_mm * working.grid.shape[0] / radiograph.grid.shape[0]
     if note.soft:
         return pitch, anatomy.bone_step, _polygons(radiograph, note)
