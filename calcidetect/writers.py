@@ -175,8 +175,10 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Raises
     ------
     OutputError
-        When the file can't be written.
+        When the file can't be written, or something else than a file has its name.
     """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OutputError(f"{path} is no file and can't be replaced; give the name of one.")
     part = path.with_name(f"{path.name}.part")
     try:
         with part.open("wb") as file:

@@ -348,9 +348,41 @@ def test_state_leaves_out_explanations_that_belong_to_no_window(tmp_path):
     assert (item.WindowCenter, "WindowCenterWidthExplanation" in item) == (2000, False)
 
 
-def test_no_state_is_made_of_a_film_in_colours(tmp_path):
+@pytest.mark.parametrize("photometric", ["RGB", "PALETTE COLOR"])
+def test_no_state_is_made_of_a_film_in_colours(tmp_path, photometric):
     with pytest.raises(NotForDicom, match=r"film\.dcm is stored in colours, and a gsps is made of grey films"):
-        write(tmp_path, "gsps", sop_class=DX, SamplesPerPixel=3)
+        write(tmp_path, "gsps", sop_class=DX, PhotometricInterpretation=photometric)
+
+
+def test_state_takes_the_first_of_several_windows(tmp_path):
+    tags = {"WindowCenter": [2048, 1000], "WindowWidth": [4096, 800]}
+    (item,) = write(tmp_path, "gsps", sop_class=DX, **tags).SoftcopyVOILUTSequence
+    assert (item.WindowCenter, item.WindowWidth) == (2048, 4096)
+
+
+@pytest.mark.parametrize("tables", [[], ["numbers"]])
+def test_state_leaves_out_tables_of_grey_levels_that_are_none(tmp_path, tables):
+    item = pydicom.Dataset()
+    item.LUTDescriptor = [4, 0, 16]
+    item.add_new("LUTData", "US", [0, 1, 2, 3])
+    tags = {"WindowCenter": None, "WindowWidth": None, "VOILUTSequence": [item] * len(tables)}
+    assert "SoftcopyVOILUTSequence" not in write(tmp_path, "gsps", sop_class=DX, **tags)
+
+
+@pytest.mark.parametrize("kind", ["sr", "sc", "gsps"])
+def test_the_side_that_the_user_names_is_in_all_results(tmp_path, kind):
+    scan = scan_of(write_film(tmp_path, sop_class=CR))
+    scan = dataclasses.replace(scan, report=dataclasses.replace(scan.report, laterality="L"))
+    text = str(write(tmp_path, kind, scan=scan))
+    assert ("Left" in text) if kind == "sr" else ("(0020,0060) Laterality                          CS: 'L'" in text)
+
+
+def test_state_shows_oblong_pixels_as_they_are(tmp_path):
+    scan = scan_of(write_film(tmp_path, sop_class=CR))
+    grid = dataclasses.replace(scan.radiograph.grid, source_shape=(ROWS, COLS // 2))
+    oblong = dataclasses.replace(scan.radiograph, grid=grid)
+    (area,) = write(tmp_path, "gsps", scan=dataclasses.replace(scan, radiograph=oblong)).DisplayedAreaSelectionSequence
+    assert area.PresentationPixelAspectRatio == [1, 2]
 
 
 @pytest.mark.parametrize(("photometric", "shape"), [("MONOCHROME1", "INVERSE"), ("MONOCHROME2", "IDENTITY")])

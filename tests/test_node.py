@@ -316,7 +316,7 @@ def test_film_that_cant_be_read_is_put_aside_with_the_reason(root):
 
 
 def test_results_that_can_be_made_are_sent_where_one_kind_cant(root):
-    put_film(root, SamplesPerPixel=3)
+    put_film(root, PhotometricInterpretation="PALETTE COLOR")
     said = analyse_next(root, Recipe(formats=("sr", "gsps")))
     assert "2 candidates. " in said
     assert "is stored in colours, and a gsps is made of grey films" in said
@@ -326,7 +326,7 @@ def test_results_that_can_be_made_are_sent_where_one_kind_cant(root):
 
 
 def test_a_film_of_which_nothing_can_be_made_is_put_aside(root):
-    put_film(root, SamplesPerPixel=3)
+    put_film(root, PhotometricInterpretation="PALETTE COLOR")
     assert "a gsps is made of grey films" in analyse_next(root, Recipe(formats=("gsps",)))
     assert names(root, spool.FAILED) == [f"{UID}.dcm", f"{UID}.txt"]
 

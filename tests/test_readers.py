@@ -294,6 +294,23 @@ def test_a_value_that_stands_for_none_is_not_valid_and_changes_no_other(tmp_path
     assert loaded.pixels.max() == FILM.max()
 
 
+@pytest.mark.parametrize("form", ["png", "webp"])
+def test_pngs_and_webps_may_ask_to_be_turned_too(tmp_path, form):
+    block = b"II*\0\x08\0\0\0" + struct.pack("<HHHIHHI", 1, 274, 3, 1, 6, 0, 0)
+    if form == "png":
+        data = imagecodecs.png_encode(FILM8)
+        chunk = struct.pack(">I", len(block)) + b"eXIf" + block + struct.pack(">I", zlib.crc32(b"eXIf" + block))
+        data = data[:33] + chunk + data[33:]  # behind the header
+    else:
+        plain = imagecodecs.webp_encode(np.stack([FILM8] * 3, axis=2), lossless=True)
+        rows, cols = FILM8.shape
+        size = (cols - 1).to_bytes(3, "little") + (rows - 1).to_bytes(3, "little")
+        chunks = b"VP8X" + struct.pack("<I", 10) + b"\x08\0\0\0" + size + plain[12:]
+        chunks += b"EXIF" + struct.pack("<I", len(block)) + block
+        data = b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
+    assert "shown_turned" in load(_write(tmp_path / "film", data)).flags
+
+
 def test_an_exif_header_that_is_cut_short_tells_nothing(tmp_path):
     head, block = imagecodecs.jpeg8_encode(FILM8), b"Exif\0\0II*\0\x08\0\0\0\xff\xff"
     data = head[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + head[2:]

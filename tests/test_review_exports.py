@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+import os
 import shutil
 import sqlite3
 import zipfile
@@ -91,6 +92,21 @@ def test_an_export_replaces_neither_a_film_nor_what_the_run_holds(folder, capsys
         assert main([words[0], str(folder.folder), *words[1:], str(path)]) == 2
         assert "give another name" in capsys.readouterr().err
     assert (path.read_bytes() if path.exists() else None) == before
+
+
+def test_an_export_replaces_no_film_that_is_named_otherwise(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir("/")  # where the run's names lead nowhere
+    film = tmp_path / "another film.bin"
+    film.write_bytes((tmp_path / "other.png").read_bytes())
+    assert main(["review", str(folder.folder), "--export", "csv", "--to", str(film)]) == 2
+    assert "is a film; give another name" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nothing else than files can be named")
+def test_an_export_replaces_no_pipe(folder, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    assert main(["review", str(folder.folder), "--export", "csv", "--to", str(tmp_path / "pipe")]) == 2
+    assert "is no file and can't be replaced" in capsys.readouterr().err
 
 
 def test_an_export_replaces_an_export(folder, tmp_path):

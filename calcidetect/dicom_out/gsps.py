@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import highdicom as hd
@@ -21,6 +22,10 @@ from calcidetect.types import Grid, Scan
 _WINDOW = ("WindowCenter", "WindowWidth")
 _RESCALE = ("RescaleIntercept", "RescaleSlope")
 _LAYER = "CALCIDETECT"
+
+MOST_OBLONG = 1000
+"""Aspect ratios of pixels are told by numbers up to about this."""
+
 _YELLOW = hd.color.CIELabColor.from_rgb(255, 255, 0)
 
 
@@ -41,7 +46,7 @@ def presentation_state(scan: Scan) -> Dataset:
         When the film is no DICOM file, is gone, lacks what a PACS files by, or is stored in colours.
     """
     header = film_header(scan.report)
-    if int(header.get("SamplesPerPixel", 1)) != 1:
+    if header.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):
         path = scan.report.source.path
         raise NotForDicom(f"{path} is stored in colours, and a gsps is made of grey films; leave this format out.")
     film = _sound(nameless(header))
@@ -66,20 +71,30 @@ def presentation_state(scan: Scan) -> Dataset:
         **identity(scan.report, "gsps"),
     )
     file_under(state, header)
-    state.Laterality = side(header) or None  # for paired body parts it must be there, even if empty
+    state.Laterality = side(scan.report, header) or None  # for paired body parts it must be there, even if empty
+    down, across = scan.radiograph.grid.step
+    ratio = Fraction(across / down).limit_denominator(MOST_OBLONG)
+    for area in state.DisplayedAreaSelectionSequence:  # of how high a pixel is to how wide
+        area.PresentationPixelAspectRatio = [ratio.numerator, ratio.denominator]
     return state
 
 
 def _sound(film: Dataset) -> Dataset:
-    """The film's header without windows and scales that are none, which the state would take over."""
+    """The film's header with one window, or one table of grey levels, at most, and without scales that are none.
+
+    The state would take over what there is, and may hold one of either only.
+    """
     centers, widths = (_numbers(film.get(keyword)) for keyword in _WINDOW)
     if not len(centers) == len(widths) > 0 or not np.isfinite([*centers, *widths]).all() or min(widths) <= 0:
-        _leave_out(film, (*_WINDOW, "WindowCenterWidthExplanation"))
-    told = film.get("WindowCenterWidthExplanation")
-    if told is not None and (1 if isinstance(told, str) else len(told)) != len(centers):
-        _leave_out(film, ("WindowCenterWidthExplanation",))
-    if "WindowCenter" in film:  # highdicom takes one or the other
+        _leave_out(film, _WINDOW)
+    else:
+        film.WindowCenter, film.WindowWidth = centers[0], widths[0]
+    _leave_out(film, ("WindowCenterWidthExplanation",))
+    tables = list(film.get("VOILUTSequence") or [])
+    if "WindowCenter" in film or not tables or not isinstance(tables[0].get("LUTData"), bytes):
         _leave_out(film, ("VOILUTSequence",))
+    else:
+        film.VOILUTSequence = tables[:1]
     if not np.isfinite([number for keyword in _RESCALE for number in _numbers(film.get(keyword))]).all():
         _leave_out(film, (*_RESCALE, "RescaleType"))
     return film

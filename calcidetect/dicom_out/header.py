@@ -74,6 +74,9 @@ _FILM_CLASSES = {
 }
 
 
+_UNPAIRED = {"ABDOMEN", "CHEST", "CSPINE", "HEAD", "LSPINE", "PELVIS", "SKULL", "SSPINE", "TSPINE"}
+
+
 def film_header(report: Report) -> Dataset:
     """Read the header of the film that a report is about, without pixels.
 
@@ -133,7 +136,11 @@ def file_under(result: Dataset, header: Dataset) -> None:
         result.SpecificCharacterSet = ["", sets]
 
 
-def side(header: Dataset) -> str:
-    """``R`` or ``L`` where the header says so, else empty."""
-    word = str(header.get("ImageLaterality") or header.get("Laterality") or "")
-    return word if word in ("R", "L") else ""
+def side(report: Report, header: Dataset) -> str:
+    """``R`` or ``L`` where the report, and so the user, or else the film's header says so; else empty.
+
+    Of a body part that is not paired only what the header says: a side of its own would break the standard's rules.
+    """
+    told = "" if header.get("BodyPartExamined") in _UNPAIRED else report.laterality
+    words = (told, str(header.get("ImageLaterality") or header.get("Laterality") or ""))
+    return next((word for word in words if word in ("R", "L")), "")

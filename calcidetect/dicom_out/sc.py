@@ -49,12 +49,12 @@ def secondary_capture(scan: Scan) -> Dataset:
         **identity(report, "sc"),
     )
     file_under(capture, header)
-    _describe(capture, header, size=len(capture.PixelData), raw=picture.nbytes)
+    _describe(capture, header, report=report, size=len(capture.PixelData), raw=picture.nbytes)
     _add_spacing(capture, report.grid)
     return capture
 
 
-def _describe(capture: Dataset, header: Dataset, *, size: int, raw: int) -> None:
+def _describe(capture: Dataset, header: Dataset, *, report: Report, size: int, raw: int) -> None:
     """Say that this is derived, from what and how, that it has print in it, and that it was compressed."""
     capture.ImageType = ["DERIVED", "SECONDARY"]
     capture.BurnedInAnnotation = "YES"
@@ -63,7 +63,7 @@ def _describe(capture: Dataset, header: Dataset, *, size: int, raw: int) -> None
     capture.LossyImageCompressionRatio = DS(raw / size, auto_format=True)
     capture.LossyImageCompressionMethod = _JPEG
     capture.PatientOrientation = None
-    capture.Laterality = side(header) or None
+    capture.Laterality = side(report, header) or None
     for keyword in _COPIED if capture.Laterality else _COPIED_WITHOUT_SIDE:
         if keyword in header:
             capture[keyword] = header[keyword]

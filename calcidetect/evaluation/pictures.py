@@ -151,7 +151,8 @@ def _film(path: str, moved_to: Path) -> Radiograph | None:
 def _draw_tile(axes: Axes, film: Radiograph | None, tile: Tile) -> None:
     """Caption and, when the film could be read, crop, box and a bar of 5 mm."""
     axes.set_axis_off()
-    axes.set_title(tile.caption, fontsize=8)
+    caption = tile.caption.encode("utf-8", "replace").decode()  # a name need not be UTF-8, and $ is no formula in it
+    axes.set_title(caption, fontsize=8, parse_math=False)
     if film is None:
         return
     x0, y0, x1, y1 = tile.box

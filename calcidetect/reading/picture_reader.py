@@ -28,7 +28,9 @@ _CMYK = "is CMYK, colours mixed for a printer; save it as a grey or RGB picture.
 SHOWN_TURNED = "shown_turned"
 """Flag of a picture that asks its viewers to turn it; it is read as it is stored."""
 
-_EXIF, _EXIF_WITHIN, _ORIENTATION = b"Exif\0\0", 4096, 274
+_EXIF_MARKS = ((b"Exif\0\0", 0), (b"eXIf", 0), (b"EXIF", 4))  # of JPEG, PNG and WebP; what stands behind each
+_BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+_ORIENTATION = 274
 
 MOST_EXPONENT, FAR_EXPONENT = 50, 60
 """Of two: greatest one of the usual values of a film in floating-point numbers, and one that none has. Squares of these
@@ -201,11 +203,13 @@ def _decode(form: _Format, data: bytes) -> tuple[_Header, _Pixels]:
 
 
 def _exif_orientation(form: _Format, data: bytes) -> int:
-    """How viewers turn the picture, 1 for as stored: by the TIFF header that the file is, or that a JPEG holds."""
-    start = 0 if form is _TIFF else data.find(_EXIF, 0, _EXIF_WITHIN) + len(_EXIF)
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[start : start + 4])
-    if order is None or (start == len(_EXIF) - 1 and form is not _TIFF):
+    """How viewers turn the picture, 1 for as stored: by the TIFF header that the file is, or that it holds."""
+    held = (data.find(mark) + len(mark) + room for mark, room in _EXIF_MARKS if mark in data)
+    places = (0,) if form is _TIFF else held
+    start = next((place for place in places if data[place : place + 4] in _BYTE_ORDERS), None)
+    if start is None:
         return 1
+    order = _BYTE_ORDERS[data[start : start + 4]]
     try:
         at = start + int(struct.unpack_from(f"{order}I", data, start + 4)[0])
         count = struct.unpack_from(f"{order}H", data, at)[0]

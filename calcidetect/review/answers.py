@@ -70,14 +70,19 @@ def film_answer(film: ReviewFilm, state: FilmState) -> dict[str, Any]:
     }
 
 
+def _as_utf8(text: str) -> str:
+    """A text that may hold a file's name, which need not be UTF-8."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _film(film: ReviewFilm) -> dict[str, Any]:
     row = film.result.film
     scanned = film.result.ok
     return {
         "id": film.id,
-        "film": row["film"].encode("utf-8", "replace").decode(),
+        "film": _as_utf8(row["film"]),
         "status": row["status"],
-        "error": row["error"],
+        "error": _as_utf8(row["error"]),
         "region": row["region"],
         "laterality": row["laterality"],
         "rows": int(row["rows"]) if scanned else 0,

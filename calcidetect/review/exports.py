@@ -22,7 +22,7 @@ from calcidetect.review.answers import DISCLAIMER, film_answer, state_of
 from calcidetect.review.decisions import DecisionStore
 from calcidetect.review.marks import FilmState, Mark
 from calcidetect.review.pictures import load_scanned
-from calcidetect.review.run_folder import ReviewFilm, RunFolder
+from calcidetect.review.run_folder import VERIFIED, ReviewFilm, RunFolder
 from calcidetect.types import Radiograph, Report
 from calcidetect.writers import CANDIDATE_COLUMNS, FORMATS, Row, candidate_row, check_formats, make_folder, write_bytes
 
@@ -75,7 +75,10 @@ def write_export(form: str, folder: RunFolder, *, decisions: DecisionStore, to: 
     if form not in EXPORTS:
         raise ConfigError(f"There is no export {form!r}; choose from {', '.join(EXPORTS)}.")
     if form == "sr" and to.suffix.lower() != ".zip":
-        return _write_reports(verified_reports(reviewed_films(folder, decisions), folder), to)
+        reports = verified_reports(reviewed_films(folder, decisions), folder)
+        for name in reports:
+            folder.refuse_to_replace(to / name)
+        return _write_reports(reports, to)
     name, _, data = export(form, folder, decisions=decisions)
     path = to / name if os.path.isdir(to) else to
     folder.refuse_to_replace(path)
@@ -163,7 +166,7 @@ def verified_reports(films: list[Reviewed], folder: RunFolder) -> dict[str, byte
         radiograph = load_scanned(film, folder)
         if radiograph.source.sop_uid:
             reading = _reading(film, state, radiograph, folder)
-            reports[f"{film.result.name or film.id}.review.sr.dcm"] = dicom_out.encode_reading(reading)
+            reports[f"{film.result.name or film.id}{VERIFIED}"] = dicom_out.encode_reading(reading)
     if not reports:
         raise OutputError(
             f"{len(done)} films are marked as reviewed, none of them DICOM; a verified report is made of DICOM films "

@@ -18,12 +18,16 @@ from calcidetect.batch.stored_results import StoredResults, plainly, read_only
 from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.config import Config
 from calcidetect.errors import ConfigError, OutputError, ReadError
+from calcidetect.reading.readers import looks_like_film
 from calcidetect.review.decisions import DECISIONS_FILE
 from calcidetect.types import LOOKS, TRACHEAL, Candidate
 from calcidetect.writers import FORMATS
 
 MOST_CANDIDATES = 400
 """Candidates of a film that the page gets, by score; a run with ``--min-score 0`` has more than anyone looks at."""
+
+VERIFIED = ".review.sr.dcm"
+"""End of the name of a verified report, which a later one of the film may replace."""
 
 _HALF_PX = 0.5
 
@@ -137,9 +141,8 @@ class RunFolder:
         films = self.run().films.values()
         if os.path.dirname(real) == own and os.path.basename(real) in _names_of(films):
             raise ConfigError(f"{path} belongs to the run in {self.folder}; give another name.")
-        root = self._root or Path()
-        if os.path.exists(real) and any(os.path.realpath(root / film.name) == real for film in films):
-            raise ConfigError(f"{path} is one of the films; give another name.")
+        if os.path.isfile(real) and looks_like_film(Path(real)) and not path.name.endswith(VERIFIED):
+            raise ConfigError(f"{path} is a film; give another name.")
 
 
 def _names_of(films: Iterable[ReviewFilm]) -> set[str]:
