@@ -16,6 +16,7 @@ from calcidetect.cli import main
 from calcidetect.errors import CalcidetectError, EvaluationError
 from calcidetect.evaluation import evaluate_results, table
 from calcidetect.evaluation.bone import read_bone_truth
+from calcidetect.evaluation.pictures import Tile, draw_gallery
 from calcidetect.evaluation.results import Results, ScannedFilm, pair_films, read_results
 from calcidetect.evaluation.truth import read_truth
 from calcidetect.phantom.samples import write_samples
@@ -391,3 +392,11 @@ def test_command_on_a_synthetic_film(tmp_path, capsys):
 def test_command_says_what_is_missing(tmp_path, capsys):
     assert main(["evaluate", str(tmp_path), "--truth", "none.json", "--out", str(tmp_path / "eval")]) == 2
     assert "holds no films.csv; give a folder that calcidetect scan wrote." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a$1_$b.png", "bad\udcff.png"])
+def test_a_gallery_takes_any_name(tmp_path, name):
+    cv2.imwrite(str(tmp_path / "film.png"), np.tile(np.arange(60, dtype=np.uint8), (60, 1)))
+    tile = Tile(path=str(tmp_path / "film.png"), box=(20, 20, 30, 30), mm_px=0.5, caption=name)
+    assert draw_gallery([tile], tmp_path / "gallery.png", title="Misses", moved_to=tmp_path) == 0
+    assert (tmp_path / "gallery.png").exists()

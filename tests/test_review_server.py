@@ -198,6 +198,16 @@ def test_a_film_that_failed_says_why(browser):
     assert "could not be scanned" in answer["error"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_failed_film_whose_name_is_no_utf8_leaves_the_others_readable(tmp_path):
+    folder = make_run(tmp_path / "odd", missing=(os.fsdecode(b"bad\xff.png"),))
+    with served(folder) as browser:
+        status, answer = browser.get("api/run")
+        assert status == 200
+        assert [film["status"] for film in answer["films"]] == ["ok", "failed"]
+        assert browser.get("api/films/1")[0] == 200
+
+
 def test_the_trachea_is_on_the_page_however_many_candidates_score_more(tmp_path):
     many = [small_candidate(id=number + 1, score=0.9) for number in range(MOST_CANDIDATES + 5)]
     ring = small_candidate(id=len(many) + 1, score=0.1, label="tracheal")
