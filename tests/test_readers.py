@@ -269,12 +269,12 @@ def test_non_finite_pixels_are_not_valid(tmp_path):
     assert np.argwhere(~loaded.valid).tolist() == [[3, 4]]
 
 
-@pytest.mark.parametrize("power", [-120, 100])
-def test_floating_point_values_of_any_size_are_brought_within_reach_by_a_power_of_two(tmp_path, power):
+@pytest.mark.parametrize(("kind", "power"), [("f4", -120), ("f4", 100), ("f8", -700), ("f8", 600), ("f8", 3)])
+def test_floating_point_values_of_any_size_are_brought_within_reach_by_a_power_of_two(tmp_path, kind, power):
     films = []
     for scale in (0, power):
         buffer = io.BytesIO()
-        tifffile.imwrite(buffer, np.ldexp(FILM.astype(np.float32), scale))
+        tifffile.imwrite(buffer, np.ldexp(FILM.astype(kind), scale))
         films.append(load(_write(tmp_path / f"film{scale}", buffer.getvalue())).pixels)
     plain, scaled = films
     assert np.array_equal(plain / plain.max(), scaled / scaled.max())

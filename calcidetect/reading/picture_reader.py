@@ -157,7 +157,7 @@ def read_picture(data: bytes, path: str) -> StoredFilm:
     if form is None:
         raise UnreadableFile("is no DICOM, PNG, JPEG, TIFF, WebP or BMP file; export the film in one of these.")
     header, stored = _decode(form, data)
-    colours, valid = _split_alpha(stored)
+    colours, valid = _split_alpha(_as_single(stored) if stored.dtype == np.float64 else stored)
     grey, valid = _drop_non_finite(to_grey(colours), valid)
     if stored.dtype.kind == "f":
         grey, valid = _within_reach(grey, valid)
@@ -240,13 +240,25 @@ def _drop_non_finite(grey: FloatImage, valid: Mask) -> tuple[FloatImage, Mask]:
     return np.where(finite, grey, grey[finite].min()), valid & finite
 
 
+def _as_single(stored: _Pixels) -> _Pixels:
+    """64-bit values as float32, times a power of two where that can't hold them."""
+    scale = -_exponent(stored[np.isfinite(stored)])
+    with np.errstate(over="ignore"):
+        return (np.ldexp(stored, scale) if abs(scale) > MOST_EXPONENT else stored).astype(np.float32)
+
+
+def _exponent(values: _Pixels) -> int:
+    """Power of two of the median absolute value, zeros apart."""
+    usual = np.abs(values[values != 0])
+    return int(np.frexp(np.median(usual))[1]) if len(usual) else 0
+
+
 def _within_reach(grey: FloatImage, valid: Mask) -> tuple[FloatImage, Mask]:
     """Bring values whose squares float32 can't hold within reach, by a power of two, which changes nothing else.
 
     The median counts: what lies far beyond all others is no value of a film, but stands for none.
     """
-    usual = np.abs(grey[valid & (grey != 0)])
-    exponent = int(np.frexp(np.median(usual))[1]) if len(usual) else 0
+    exponent = _exponent(grey[valid])
     if abs(exponent) > MOST_EXPONENT:
         with np.errstate(over="ignore"):
             grey = np.ldexp(grey, -exponent)
