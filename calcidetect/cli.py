@@ -214,9 +214,14 @@ def _outcome(result: FilmResult) -> str:
     name = _one_line(result.film["film"])
     if not result.ok:
         return f"{name}: failed. {result.film['error']}"
-    remedy = _remedy("scan", result.film["flags"].split(";")).rstrip(".")
-    trouble = f". {result.film['error']}" if result.film["error"] else "." * bool(remedy)
-    return f"{name}: {len(result.candidates)} candidates{remedy}{trouble}"
+    remedy = _remedy("scan", result.film["flags"].split(";"))
+    return _and_told(f"{name}: {len(result.candidates)} candidates", remedy, result.film["error"])
+
+
+def _and_told(what: str, *sentences: str) -> str:
+    """What was done, and sentences on it; empty ones say nothing."""
+    told = " ".join(filter(None, sentences))
+    return f"{what}. {told}" if told else what
 
 
 def _remedy(command: str, flags: Collection[str]) -> str:
@@ -224,7 +229,7 @@ def _remedy(command: str, flags: Collection[str]) -> str:
     if _REFUSED not in flags:
         return ""
     trouble = next((words for flag, words in _WHY_REFUSED.items() if flag in flags), "No bone was found on it")
-    return f". {trouble}, so it was not searched; if it is a film, name what it shows: calcidetect {command} --region."
+    return f"{trouble}, so it was not searched; if it is a film, name what it shows: calcidetect {command} --region."
 
 
 def _was_not_searched(result: FilmResult) -> bool:
@@ -272,7 +277,7 @@ def _scanned(
             yield None
         else:
             remedy = _remedy("figure", done.report.flags)
-            _complain(f"[{number}/{len(films)}] {film}{remedy}")
+            _complain(_and_told(f"[{number}/{len(films)}] {film}", remedy))
             yield done
 
 

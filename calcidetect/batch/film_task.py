@@ -133,9 +133,8 @@ def _write(scan: Scan, task: Task, path: str) -> tuple[Scan, dict[str, str]]:
             writers.write(there, task.out, formats=[kind], name=task.footing.name)
         except NotForDicom as error:
             missing[kind] = str(error)
-            Path(task.out, f"{task.footing.name}{writers.FORMATS[kind].suffix}").unlink(
-                missing_ok=True
-            )  # of a run before
+            of_before = Path(task.out, f"{task.footing.name}{writers.FORMATS[kind].suffix}")
+            of_before.unlink(missing_ok=True)
     flags = scan.report.flags + tuple(map(lacking, missing))
     scan = dataclasses.replace(scan, report=dataclasses.replace(scan.report, flags=flags))
     others = [form for form in formats if form not in dicom_out.KINDS]

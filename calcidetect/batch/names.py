@@ -32,6 +32,11 @@ def film_stem(film: str | os.PathLike[str]) -> str:
     return name if suffix[1:].isdecimal() else stem
 
 
+def as_utf8(text: str) -> str:
+    """A text with names in it that need not be UTF-8, for where nothing else is taken."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def is_uid(text: str) -> bool:
     """Whether a text from elsewhere, about to name a file, is a DICOM UID; leading zeros are let pass."""
     return _UID.fullmatch(text) is not None

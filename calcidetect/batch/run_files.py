@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calcidetect.batch import coco, gallery
+from calcidetect.batch.names import as_utf8
 from calcidetect.batch.results import FilmResult
 from calcidetect.writers import CANDIDATE_COLUMNS, FILM_COLUMNS, Row, whole_file, write_bytes, write_table
 
@@ -126,7 +127,7 @@ def _kind(column: str) -> str:
 
 def _typed(cell: str, kind: str) -> str | int | float | None:
     if kind == "text":
-        return cell.encode("utf-8", "replace").decode()  # Parquet holds UTF-8 alone
+        return as_utf8(cell)  # Parquet holds UTF-8 alone
     if not cell:
         return None
     return int(cell) if kind == "whole" else float(cell)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from calcidetect.batch.names import as_utf8
 from calcidetect.candidates.score import OPERATING_POINT
 from calcidetect.errors import OutputError, ReadError
 from calcidetect.evaluation.figures import CURVE_AT, Curve
@@ -151,8 +152,7 @@ def _film(path: str, moved_to: Path) -> Radiograph | None:
 def _draw_tile(axes: Axes, film: Radiograph | None, tile: Tile) -> None:
     """Caption and, when the film could be read, crop, box and a bar of 5 mm."""
     axes.set_axis_off()
-    caption = tile.caption.encode("utf-8", "replace").decode()  # a name need not be UTF-8, and $ is no formula in it
-    axes.set_title(caption, fontsize=8, parse_math=False)
+    axes.set_title(as_utf8(tile.caption), fontsize=8, parse_math=False)  # $ in a name begins no formula
     if film is None:
         return
     x0, y0, x1, y1 = tile.box

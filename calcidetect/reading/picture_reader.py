@@ -204,7 +204,7 @@ def _decode(form: _Format, data: bytes) -> tuple[_Header, _Pixels]:
 
 def _exif_orientation(form: _Format, data: bytes) -> int:
     """How viewers turn the picture, 1 for as stored: by the TIFF header that the file is, or that it holds."""
-    held = (data.find(mark) + len(mark) + room for mark, room in _EXIF_MARKS if mark in data)
+    held = (at + len(mark) + room for mark, room in _EXIF_MARKS if (at := data.find(mark)) >= 0)
     places = (0,) if form is _TIFF else held
     start = next((place for place in places if data[place : place + 4] in _BYTE_ORDERS), None)
     if start is None:

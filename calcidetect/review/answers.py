@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from calcidetect.batch.names import as_utf8
 from calcidetect.review.marks import Decision, FilmState, Mark, film_state
 from calcidetect.review.requests import Film
 from calcidetect.review.run_folder import ReviewFilm, Run
@@ -70,19 +71,14 @@ def film_answer(film: ReviewFilm, state: FilmState) -> dict[str, Any]:
     }
 
 
-def _as_utf8(text: str) -> str:
-    """A text that may hold a file's name, which need not be UTF-8."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def _film(film: ReviewFilm) -> dict[str, Any]:
     row = film.result.film
     scanned = film.result.ok
     return {
         "id": film.id,
-        "film": _as_utf8(row["film"]),
+        "film": as_utf8(row["film"]),
         "status": row["status"],
-        "error": _as_utf8(row["error"]),
+        "error": as_utf8(row["error"]),
         "region": row["region"],
         "laterality": row["laterality"],
         "rows": int(row["rows"]) if scanned else 0,

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from calcidetect.batch.names import as_utf8
 from calcidetect.errors import CalcidetectError, ConfigError, OutputError
 from calcidetect.review import exports
 from calcidetect.review.answers import film_answer, run_answer, size_of, state_of
@@ -95,7 +96,7 @@ def _say(request: Request, error: Exception) -> Response:
     """The error's own sentence, with the status of its kind."""
     statuses = {TooMuch: 413, OutOfDate: 409, Refused: 400, ConfigError: 404, OutputError: 503}
     status = next((status for kind, status in statuses.items() if isinstance(error, kind)), 422)
-    text = str(error).encode("utf-8", "replace").decode()
+    text = as_utf8(str(error))
     return JSONResponse({"error": text}, status, CLOSE if isinstance(error, TooMuch) else None)
 
 
@@ -110,7 +111,7 @@ def _say_http(request: Request, error: Exception) -> Response:
 def _say_unforeseen(request: Request, error: Exception) -> Response:
     """What nobody foresaw, such as a disk that fails; the server logs where it happened, and goes on."""
     reason = f"This could not be done: {type(error).__name__}: {error}. Other films can still be read."
-    return JSONResponse({"error": reason.encode("utf-8", "replace").decode()}, 500)
+    return JSONResponse({"error": as_utf8(reason)}, 500)
 
 
 def _page(desk: Desk, request: Request, _: Any) -> Response:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from calcidetect.batch.names import as_utf8
 from calcidetect.errors import CalcidetectError, ConfigError, OutputError
 from calcidetect.review.marks import Decision
 
@@ -70,7 +71,7 @@ class DecisionStore:
         OutputError
             When the file can't be written.
         """
-        row = (film, path.encode("utf-8", "replace").decode(), reader, _now(), action, json.dumps(content))
+        row = (film, as_utf8(path), reader, _now(), action, json.dumps(content))
         with self._open("rwc") as connection, _transaction(connection):
             newest = connection.execute("SELECT max(sequence) FROM decisions WHERE film = ?", (film,)).fetchone()[0]
             if (newest or 0) != last:

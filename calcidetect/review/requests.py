@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from calcidetect.batch.names import as_utf8
 from calcidetect.errors import CalcidetectError
 from calcidetect.review.marks import ACTIONS, ON_MARKS, REDO, UNDO, FilmState, Mark, kept
 from calcidetect.types import LABELS, MARK, Candidate
@@ -123,7 +124,7 @@ def _text(asked: Mapping[str, Any]) -> str:
     text = asked.get("text")
     if not isinstance(text, str) or len(text) > LONGEST_TEXT:
         raise Refused(f"A comment is a text of at most {LONGEST_TEXT} characters.")
-    return text.encode("utf-8", "replace").decode().strip()
+    return as_utf8(text).strip()
 
 
 def _place(asked: Mapping[str, Any], film: Film) -> tuple[float, float]:
